@@ -1,0 +1,36 @@
+//! Euclidean actions S(phi): the target law is p(phi) = exp(-S(phi)) / Z.
+
+mod host;
+mod phi4;
+
+pub use host::HostAction;
+pub use phi4::Phi4;
+
+use crate::error::Error;
+
+/// Why an action or force has no value. Only [`Interrupt::Reject`] is part of normal operation.
+#[derive(Debug)]
+pub enum Interrupt {
+    /// Treat the configuration as having probability zero: the move is rejected.
+    Reject,
+    /// Abandon the call; the error reaches the caller, the chain stays as it was.
+    Stop(Error),
+}
+
+/// An action on real scalar fields. Fields are contiguous in the library's order (`lattice.rs`).
+pub trait Action: Send {
+    /// S(phi). A value that is NaN or infinite is treated like [`Interrupt::Reject`] by every kernel.
+    fn action(&mut self, field: &[f64]) -> Result<f64, Interrupt>;
+
+    /// The force -dS/dphi(x), one value a site, into `force`.
+    fn force(&mut self, field: &[f64], force: &mut [f64]) -> Result<(), Interrupt>;
+}
+
+/// S(phi) with "reject" and non-finite values folded into `None`.
+pub fn finite_action(action: &mut dyn Action, field: &[f64]) -> Result<Option<f64>, Error> {
+    match action.action(field) {
+        Ok(value) if value.is_finite() => Ok(Some(value)),
+        Ok(_) | Err(Interrupt::Reject) => Ok(None),
+        Err(Interrupt::Stop(error)) => Err(error),
+    }
+}

@@ -1,0 +1,243 @@
+//! Fourier transform on a periodic lattice, for filters that are diagonal in momentum space.
+//!
+//! Orthonormal convention: phi_p = V^(-1/2) sum_x exp(-i p x) phi_x, so that <|phi_p|^2> of white
+//! noise is 1 and Parseval holds without factors. Every multiplier used here is real and even in p
+//! (a covariance of a translation-invariant, real field), hence a filtered real field is real. Two
+//! fields could share one complex transform; they do not, because the rounding of a field would then
+//! depend on its partner in the batch.
+
+use crate::lattice::Lattice;
+use rustfft::num_complex::Complex;
+use rustfft::{Fft, FftPlannerScalar};
+use std::sync::Arc;
+
+/// Transforms with their work space; one per thread, allocates only in [`LatticeFourier::new`].
+pub struct LatticeFourier {
+    extents: Vec<usize>,
+    sites: usize,
+    forward: Vec<Arc<dyn Fft<f64>>>,
+    inverse: Vec<Arc<dyn Fft<f64>>>,
+    spectrum: Vec<Complex<f64>>,
+    line: Vec<Complex<f64>>,
+    scratch: Vec<Complex<f64>>,
+    mirror: Vec<u32>,
+}
+
+impl LatticeFourier {
+    /// Plans for `lattice`. The scalar planner is used on purpose: the vector ones round
+    /// differently from machine to machine, and a proposal must have the same bits everywhere.
+    pub fn new(lattice: &Lattice) -> Self {
+        let mut planner = FftPlannerScalar::new();
+        let forward: Vec<_> = lattice.extents().iter().map(|&n| planner.plan_fft_forward(n)).collect();
+        let inverse: Vec<_> = lattice.extents().iter().map(|&n| planner.plan_fft_inverse(n)).collect();
+        let scratch = forward.iter().chain(&inverse).map(|plan| plan.get_inplace_scratch_len()).max().unwrap_or(0);
+        let longest = lattice.extents().iter().copied().max().unwrap_or(0);
+        let sites = lattice.sites();
+        LatticeFourier {
+            extents: lattice.extents().to_vec(),
+            sites,
+            forward,
+            inverse,
+            spectrum: vec![Complex::default(); sites],
+            line: vec![Complex::default(); longest],
+            scratch: vec![Complex::default(); scratch],
+            mirror: mirrored_momenta(lattice),
+        }
+    }
+
+    fn transform(&mut self, inverse: bool) {
+        let plans = if inverse { &self.inverse } else { &self.forward };
+        let mut stride = 1;
+        for axis in (0..self.extents.len()).rev() {
+            let n = self.extents[axis];
+            if stride == 1 {
+                plans[axis].process_with_scratch(&mut self.spectrum, &mut self.scratch);
+            } else {
+                for block in (0..self.sites).step_by(n * stride) {
+                    for start in block..block + stride {
+                        let line = &mut self.line[..n];
+                        line.iter_mut().enumerate().for_each(|(i, z)| *z = self.spectrum[start + i * stride]);
+                        plans[axis].process_with_scratch(line, &mut self.scratch);
+                        line.iter().enumerate().for_each(|(i, &z)| self.spectrum[start + i * stride] = z);
+                    }
+                }
+            }
+            stride *= n;
+        }
+    }
+
+    fn load(&mut self, real: &[f64], imaginary: Option<&[f64]>) {
+        match imaginary {
+            Some(imaginary) => {
+                for (z, (&re, &im)) in self.spectrum.iter_mut().zip(real.iter().zip(imaginary)) {
+                    *z = Complex::new(re, im);
+                }
+            }
+            None => self.spectrum.iter_mut().zip(real).for_each(|(z, &re)| *z = Complex::new(re, 0.0)),
+        }
+    }
+
+    /// `out_x = sum_p exp(ipx) multiplier_p field_p / sqrt(V)`; `multiplier` is real and even in p.
+    pub fn filter(&mut self, field: &[f64], multiplier: &[f64], out: &mut [f64]) {
+        self.load(field, None);
+        self.filter_loaded(multiplier);
+        out.iter_mut().zip(&self.spectrum).for_each(|(value, z)| *value = z.re);
+    }
+
+    fn filter_loaded(&mut self, multiplier: &[f64]) {
+        self.transform(false);
+        let scale = 1.0 / self.sites as f64;
+        self.spectrum.iter_mut().zip(multiplier).for_each(|(z, &m)| *z *= m * scale);
+        self.transform(true);
+    }
+
+    /// Adds |field_p|^2 to `power[p]` (orthonormal convention).
+    pub fn accumulate_power(&mut self, field: &[f64], power: &mut [f64]) {
+        self.load(field, None);
+        self.transform(false);
+        let scale = 1.0 / self.sites as f64;
+        self.spectrum.iter().zip(power).for_each(|(z, sum)| *sum += z.norm_sqr() * scale);
+    }
+
+    /// Adds |a_p|^2, |b_p|^2 and Re(a_p^* b_p) of two real fields to the three sums, by one transform.
+    pub fn accumulate_cross_power(&mut self, a: &[f64], b: &[f64], sums: [&mut [f64]; 3]) {
+        self.load(a, Some(b));
+        self.transform(false);
+        let scale = 1.0 / self.sites as f64;
+        let [aa, bb, ab] = sums;
+        for p in 0..self.sites {
+            // z = a + ib: a_p = (z_p + conj z_-p)/2, b_p = (z_p - conj z_-p)/2i.
+            let (z, w) = (self.spectrum[p], self.spectrum[self.mirror[p] as usize].conj());
+            let a_p = (z + w) * 0.5;
+            let b_p = (z - w) * Complex::new(0.0, -0.5);
+            aa[p] += a_p.norm_sqr() * scale;
+            bb[p] += b_p.norm_sqr() * scale;
+            ab[p] += (a_p * b_p.conj()).re * scale;
+        }
+    }
+
+    /// sum_p weight_p |field_p|^2: minus twice the exponent of a Gaussian with precision `weight`.
+    pub fn quadratic_form(&mut self, field: &[f64], weight: &[f64]) -> f64 {
+        self.load(field, None);
+        self.transform(false);
+        let sum: f64 = self.spectrum.iter().zip(weight).map(|(z, &w)| w * z.norm_sqr()).sum();
+        sum / self.sites as f64
+    }
+}
+
+/// Index of -p for every momentum p.
+fn mirrored_momenta(lattice: &Lattice) -> Vec<u32> {
+    (0..lattice.sites())
+        .map(|p| {
+            let mirrored: Vec<usize> =
+                lattice.coordinates(p).iter().zip(lattice.extents()).map(|(&k, &n)| (n - k) % n).collect();
+            lattice.index(&mirrored) as u32
+        })
+        .collect()
+}
+
+/// Groups momenta that are equivalent under reflections of each axis and exchanges of axes of equal
+/// extent: `class[p]` numbers the class of p. Class 0 is the zero mode.
+pub fn momentum_classes(lattice: &Lattice) -> (Vec<u32>, usize) {
+    let extents = lattice.extents();
+    let isotropic = extents.iter().all(|&extent| extent == extents[0]);
+    let mut known = std::collections::BTreeMap::new();
+    let class = (0..lattice.sites())
+        .map(|p| {
+            let mut folded: Vec<usize> = lattice.coordinates(p).iter().zip(extents).map(|(&k, &n)| k.min(n - k)).collect();
+            if isotropic {
+                folded.sort_unstable();
+            }
+            let next = known.len() as u32;
+            *known.entry(folded).or_insert(next)
+        })
+        .collect();
+    (class, known.len())
+}
+
+/// Averages `spectrum` over the classes of [`momentum_classes`], in place.
+pub fn symmetrise(lattice: &Lattice, spectrum: &mut [f64]) {
+    let (class, classes) = momentum_classes(lattice);
+    let mut sums = vec![(0.0, 0usize); classes];
+    for (&c, &value) in class.iter().zip(spectrum.iter()) {
+        sums[c as usize].0 += value;
+        sums[c as usize].1 += 1;
+    }
+    for (value, &c) in spectrum.iter_mut().zip(&class) {
+        let (sum, count) = sums[c as usize];
+        *value = sum / count as f64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Stream};
+
+    fn fields(lattice: &Lattice) -> Vec<f64> {
+        let mut fields = vec![0.0; 2 * lattice.sites()];
+        Stream::new(3, 0, 0).unwrap().normals(Purpose::Diagnostic, 0, &mut fields);
+        fields
+    }
+
+    /// The naive sum over momenta, with the multiplier 1 / (1 + 2 sum_mu (1 - cos p_mu)).
+    fn reference(lattice: &Lattice, field: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let v = lattice.sites();
+        let phase = |p: usize, x: usize| -> f64 {
+            let (p, x) = (lattice.coordinates(p), lattice.coordinates(x));
+            let turns = p.iter().zip(&x).zip(lattice.extents()).map(|((&p, &x), &n)| (p * x) as f64 / n as f64);
+            std::f64::consts::TAU * turns.sum::<f64>()
+        };
+        let multiplier: Vec<f64> = (0..v)
+            .map(|p| {
+                let k = lattice.coordinates(p);
+                let hat = k.iter().zip(lattice.extents()).map(|(&k, &n)| 1.0 - (std::f64::consts::TAU * k as f64 / n as f64).cos());
+                1.0 / (1.0 + 2.0 * hat.sum::<f64>())
+            })
+            .collect();
+        let out = (0..v)
+            .map(|x| {
+                let terms = (0..v).flat_map(|p| (0..v).map(move |y| (p, y)));
+                terms.map(|(p, y)| multiplier[p] * (phase(p, x) - phase(p, y)).cos() * field[y]).sum::<f64>() / v as f64
+            })
+            .collect();
+        (multiplier, out)
+    }
+
+    #[test]
+    fn filters_match_the_naive_sum_in_every_rank() {
+        for extents in [&[6][..], &[4, 6], &[2, 3, 4], &[2, 3, 2, 4]] {
+            let lattice = Lattice::new(extents).unwrap();
+            let v = lattice.sites();
+            let fields = fields(&lattice);
+            let mut fourier = LatticeFourier::new(&lattice);
+            let (multiplier, expected) = reference(&lattice, &fields[..v]);
+            let mut out = vec![0.0; 2 * v];
+            fourier.filter(&fields[..v], &multiplier, &mut out[..v]);
+            assert!(out.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12));
+            let direct: f64 = fields[..v].iter().zip(&expected).map(|(a, b)| a * b).sum();
+            assert!((fourier.quadratic_form(&fields[..v], &multiplier) - direct).abs() < 1e-11);
+        }
+    }
+
+    #[test]
+    fn cross_power_separates_the_two_fields() {
+        let lattice = Lattice::new(&[4, 6]).unwrap();
+        let v = lattice.sites();
+        let fields = fields(&lattice);
+        let mut fourier = LatticeFourier::new(&lattice);
+        let (mut aa, mut bb, mut ab, mut power) = (vec![0.0; v], vec![0.0; v], vec![0.0; v], vec![0.0; v]);
+        fourier.accumulate_cross_power(&fields[..v], &fields[v..], [&mut aa, &mut bb, &mut ab]);
+        fourier.accumulate_power(&fields[v..], &mut power);
+        assert!(bb.iter().zip(&power).all(|(a, b)| (a - b).abs() < 1e-12));
+        let direct: f64 = fields[..v].iter().zip(&fields[v..]).map(|(a, b)| a * b).sum();
+        assert!((ab.iter().sum::<f64>() - direct).abs() < 1e-11);
+    }
+
+    #[test]
+    fn momentum_classes_of_the_square_lattice() {
+        let lattice = Lattice::new(&[16, 16]).unwrap();
+        let (class, classes) = momentum_classes(&lattice);
+        assert_eq!((classes, class[0], class[1], class[16], class[15]), (45, 0, 1, 1, 1));
+    }
+}

@@ -1,0 +1,6 @@
+//! placeholder
+pub mod action;
+pub mod error;
+pub mod fourier;
+pub mod lattice;
+pub mod rng;
