@@ -144,7 +144,8 @@ pub fn momentum_classes(lattice: &Lattice) -> (Vec<u32>, usize) {
     let mut known = std::collections::BTreeMap::new();
     let class = (0..lattice.sites())
         .map(|p| {
-            let mut folded: Vec<usize> = lattice.coordinates(p).iter().zip(extents).map(|(&k, &n)| k.min(n - k)).collect();
+            let mut folded: Vec<usize> =
+                lattice.coordinates(p).iter().zip(extents).map(|(&k, &n)| k.min(n - k)).collect();
             if isotropic {
                 folded.sort_unstable();
             }
@@ -191,7 +192,10 @@ mod tests {
         let multiplier: Vec<f64> = (0..v)
             .map(|p| {
                 let k = lattice.coordinates(p);
-                let hat = k.iter().zip(lattice.extents()).map(|(&k, &n)| 1.0 - (std::f64::consts::TAU * k as f64 / n as f64).cos());
+                let hat = k
+                    .iter()
+                    .zip(lattice.extents())
+                    .map(|(&k, &n)| 1.0 - (std::f64::consts::TAU * k as f64 / n as f64).cos());
                 1.0 / (1.0 + 2.0 * hat.sum::<f64>())
             })
             .collect();

@@ -30,7 +30,11 @@ impl Phi4 {
             return Err(Error::invalid("lambda", lambda, "a finite number >= 0: exp(-S) must be normalisable"));
         }
         if lambda == 0.0 && kappa.abs() * 2.0 * lattice.rank() as f64 >= 1.0 {
-            return Err(Error::invalid("kappa", kappa, "|kappa| < 1/(2 rank) when lambda = 0: the free field is unstable"));
+            return Err(Error::invalid(
+                "kappa",
+                kappa,
+                "|kappa| < 1/(2 rank) when lambda = 0: the free field is unstable",
+            ));
         }
         let neighbours = lattice.neighbours().into();
         Ok(Phi4 { kappa, lambda, axes: lattice.rank(), sites: lattice.sites(), neighbours })
