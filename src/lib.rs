@@ -3,4 +3,5 @@ pub mod action;
 pub mod error;
 pub mod fourier;
 pub mod lattice;
+pub mod nn;
 pub mod rng;

@@ -1,0 +1,129 @@
+//! Time conditioning: Fourier features of ln sigma, two dense layers, and one modulation a block.
+
+use super::parameters::{Initial, ParameterLayout};
+use super::pointwise::{dense, dense_backward, silu, silu_slope_times};
+use super::simd::Real;
+use std::ops::Range;
+
+/// Number of frequencies; sines and cosines give twice as many features.
+const FREQUENCIES: usize = 8;
+
+/// The angular frequencies in ln sigma: 0.1 to 1.5, linearly spaced. The slowest turns once over
+/// far more than the range of noise levels (6 to 8 in ln sigma), the fastest resolves a factor of two.
+pub fn frequencies() -> [f64; FREQUENCIES] {
+    std::array::from_fn(|j| 0.1 + 1.4 * j as f64 / (FREQUENCIES - 1) as f64)
+}
+
+struct Dense {
+    weights: Range<usize>,
+    bias: Range<usize>,
+}
+
+impl Dense {
+    fn new(layout: &mut ParameterLayout, name: &str, inputs: usize, outputs: usize) -> Self {
+        let initial = Initial::Uniform { fan_in: inputs };
+        Dense {
+            weights: layout.push(format!("{name}.weight"), &[inputs, outputs], initial),
+            bias: layout.push(format!("{name}.bias"), &[outputs], initial),
+        }
+    }
+}
+
+/// The layers of the embedding.
+pub struct Embedding {
+    first: Dense,
+    second: Dense,
+    blocks: Vec<Dense>,
+    width: usize,
+    modulations: Vec<Range<usize>>,
+}
+
+/// What the backward pass needs, and the result: the modulations of all blocks.
+#[derive(Clone, Debug, Default)]
+pub struct EmbeddingTape<T> {
+    features: Vec<T>,
+    first: Vec<T>,
+    first_active: Vec<T>,
+    second: Vec<T>,
+    second_active: Vec<T>,
+    /// Scales and shifts of every block, see [`Embedding::modulation`].
+    pub modulations: Vec<T>,
+}
+
+impl Embedding {
+    /// Adds the layers to `layout`; `channels` of each modulated block in order.
+    pub(super) fn new(layout: &mut ParameterLayout, width: usize, blocks: &[(String, usize)]) -> Self {
+        let first = Dense::new(layout, "embedding.first", 2 * FREQUENCIES, width);
+        let second = Dense::new(layout, "embedding.second", width, width);
+        let mut start = 0;
+        let modulations = blocks.iter().map(|(_, channels)| {
+            start += 2 * channels;
+            start - 2 * channels..start
+        });
+        Embedding {
+            modulations: modulations.collect(),
+            blocks: blocks
+                .iter()
+                .map(|(name, c)| Dense::new(layout, &format!("{name}.modulation"), width, 2 * c))
+                .collect(),
+            first,
+            second,
+            width,
+        }
+    }
+
+    /// Where the modulation of a block lies in [`EmbeddingTape::modulations`].
+    pub fn modulation(&self, block: usize) -> Range<usize> {
+        self.modulations[block].clone()
+    }
+
+    /// A tape with all its memory.
+    pub fn tape<T: Real>(&self) -> EmbeddingTape<T> {
+        let wide = vec![T::default(); self.width];
+        EmbeddingTape {
+            features: vec![T::default(); 2 * FREQUENCIES],
+            first: wide.clone(),
+            first_active: wide.clone(),
+            second: wide.clone(),
+            second_active: wide,
+            modulations: vec![T::default(); self.modulations.last().map_or(0, |range| range.end)],
+        }
+    }
+
+    /// Modulations for noise of standard deviation `sigma` relative to the signal.
+    pub fn forward<T: Real>(&self, parameters: &[T], log_sigma: f64, tape: &mut EmbeddingTape<T>) {
+        for (j, frequency) in frequencies().into_iter().enumerate() {
+            let (sine, cosine) = libm::sincos(frequency * log_sigma);
+            tape.features[j] = T::from_f64(sine);
+            tape.features[FREQUENCIES + j] = T::from_f64(cosine);
+        }
+        let layer = |layer: &Dense, x: &[T], out: &mut [T]| {
+            dense(x, &parameters[layer.weights.clone()], &parameters[layer.bias.clone()], out);
+        };
+        layer(&self.first, &tape.features, &mut tape.first);
+        silu(&tape.first, &mut tape.first_active);
+        layer(&self.second, &tape.first_active, &mut tape.second);
+        silu(&tape.second, &mut tape.second_active);
+        for (block, range) in self.blocks.iter().zip(&self.modulations) {
+            layer(block, &tape.second_active, &mut tape.modulations[range.clone()]);
+        }
+    }
+
+    /// Adds to the gradient of the parameters, given that of the modulations.
+    pub fn backward<T: Real>(&self, parameters: &[T], tape: &EmbeddingTape<T>, modulations: &[T], gradient: &mut [T]) {
+        let mut layer = |layer: &Dense, x: &[T], g: &[T], input: Option<&mut [T]>| {
+            // Weights come right before the bias in the flat vector.
+            let (weights, bias) = gradient[layer.weights.start..layer.bias.end].split_at_mut(layer.weights.len());
+            dense_backward(x, &parameters[layer.weights.clone()], g, (weights, bias), input);
+        };
+        let mut second = vec![T::default(); self.width];
+        for (block, range) in self.blocks.iter().zip(&self.modulations) {
+            layer(block, &tape.second_active, &modulations[range.clone()], Some(&mut second));
+        }
+        silu_slope_times(&tape.second, &mut second);
+        let mut first = vec![T::default(); self.width];
+        layer(&self.second, &tape.first_active, &second, Some(&mut first));
+        silu_slope_times(&tape.first, &mut first);
+        layer(&self.first, &tape.features, &first, None);
+    }
+}

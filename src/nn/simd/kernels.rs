@@ -1,0 +1,270 @@
+//! The two hot loops of the network, generic in the scalar and in the register.
+//!
+//! A periodic convolution needs neighbours across the boundary. `convolution.rs` lays one
+//! configuration out as `[channel][shift along the last axis][padded row][x]`, so that every tap of
+//! the stencil is a constant offset and consecutive sites are contiguous: no lane is wasted on
+//! padding and no boundary case remains here.
+
+use super::{Real, Vector};
+
+/// Input of a convolution: the shifted copy of one configuration, and the weights.
+pub struct ConvolutionCall<'a, T> {
+    /// `[channel][shifted copy]`, with [`ConvolutionCall::SLACK`] more values at the end.
+    pub shifted: &'a [T],
+    /// Values of `shifted` for one input channel.
+    pub channel_stride: usize,
+    /// Offset of each tap of the stencil.
+    pub taps: &'a [usize],
+    /// Offset in `shifted` of each contiguous block of sites.
+    pub blocks: &'a [usize],
+    /// Sites in a block.
+    pub block_sites: usize,
+    /// `[input channel][tap][output channel]`.
+    pub weights: &'a [T],
+    /// One value an output channel, or none.
+    pub bias: Option<&'a [T]>,
+    /// Number of output channels.
+    pub outputs: usize,
+    /// Add to `out` instead of overwriting it.
+    pub accumulate: bool,
+}
+
+impl<T> ConvolutionCall<'_, T> {
+    /// Readable values that must follow the shifted copy: the last register of a block overruns.
+    pub const SLACK: usize = 64;
+
+    fn inputs(&self) -> usize {
+        self.weights.len() / (self.taps.len() * self.outputs).max(1)
+    }
+
+    /// Proves every access of the kernel in bounds.
+    pub(super) fn check(&self, out: &[T]) {
+        let reach = self.taps.iter().max().copied().unwrap_or(0) + self.blocks.iter().max().copied().unwrap_or(0);
+        assert!(self.inputs() >= 1 && self.block_sites >= 1);
+        assert!(
+            self.shifted.len() >= (self.inputs() - 1) * self.channel_stride + reach + self.block_sites + Self::SLACK
+        );
+        assert_eq!(self.weights.len(), self.inputs() * self.taps.len() * self.outputs);
+        assert_eq!(out.len(), self.outputs * self.blocks.len() * self.block_sites);
+        assert!(self.bias.is_none_or(|bias| bias.len() == self.outputs));
+    }
+}
+
+/// `out[o][x] (+)= bias[o] + sum_(c, tap) weights[c][tap][o] shifted[c][x + tap]`, summed in the
+/// order (c, tap) by fused multiply-adds. `O` output channels times `S` registers of sites a tile.
+#[inline(always)]
+pub(super) unsafe fn convolve<T: Real, V: Vector<T>, const O: usize, const S: usize>(
+    call: &ConvolutionCall<'_, T>,
+    out: &mut [T],
+) {
+    let mut first = 0;
+    while first < call.outputs {
+        let left = call.outputs - first;
+        // SAFETY: bounds were proved by `check`; tiles stay within `outputs`.
+        unsafe {
+            if left >= O {
+                sites::<T, V, O, S>(call, first, out);
+                first += O;
+            } else if left >= 4 && O > 4 {
+                sites::<T, V, 4, S>(call, first, out);
+                first += 4;
+            } else {
+                sites::<T, V, 1, S>(call, first, out);
+                first += 1;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn sites<T: Real, V: Vector<T>, const O: usize, const S: usize>(
+    call: &ConvolutionCall<'_, T>,
+    first: usize,
+    out: &mut [T],
+) {
+    let n = call.block_sites;
+    for (block, &origin) in call.blocks.iter().enumerate() {
+        let mut site = 0;
+        while site < n {
+            // SAFETY: bounds were proved by `check`; loads overrun a block by less than SLACK.
+            unsafe {
+                if site + S * V::LANES <= n {
+                    tile::<T, V, O, S>(call, first, origin + site, block * n + site, S * V::LANES, out);
+                    site += S * V::LANES;
+                } else {
+                    let lanes = V::LANES.min(n - site);
+                    tile::<T, V, O, 1>(call, first, origin + site, block * n + site, lanes, out);
+                    site += lanes;
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn tile<T: Real, V: Vector<T>, const O: usize, const S: usize>(
+    call: &ConvolutionCall<'_, T>,
+    first: usize,
+    source: usize,
+    target: usize,
+    lanes: usize,
+    out: &mut [T],
+) {
+    let sites = call.blocks.len() * call.block_sites;
+    // SAFETY: see `convolve`; a partial register goes through a temporary of a whole one.
+    unsafe {
+        let mut sum = [[V::splat(T::default()); S]; O];
+        if let Some(bias) = call.bias {
+            for o in 0..O {
+                sum[o] = [V::splat(*bias.get_unchecked(first + o)); S];
+            }
+        }
+        let mut weights = call.weights.as_ptr().add(first);
+        for channel in 0..call.inputs() {
+            let base = call.shifted.as_ptr().add(channel * call.channel_stride + source);
+            for &tap in call.taps {
+                let mut x = [V::splat(T::default()); S];
+                for s in 0..S {
+                    x[s] = V::load(base.add(tap + s * V::LANES));
+                }
+                for o in 0..O {
+                    let w = V::splat(*weights.add(o));
+                    for s in 0..S {
+                        sum[o][s] = sum[o][s].mul_add(w, x[s]);
+                    }
+                }
+                weights = weights.add(call.outputs);
+            }
+        }
+        for o in 0..O {
+            let row = out.as_mut_ptr().add((first + o) * sites + target);
+            if lanes == S * V::LANES {
+                for s in 0..S {
+                    let to = row.add(s * V::LANES);
+                    let value = if call.accumulate { V::load(to).add(sum[o][s]) } else { sum[o][s] };
+                    value.store(to);
+                }
+            } else {
+                let mut values = [T::default(); 16];
+                sum[o][0].store(values.as_mut_ptr());
+                for (lane, &value) in values[..lanes].iter().enumerate() {
+                    let to = row.add(lane);
+                    *to = if call.accumulate { *to + value } else { value };
+                }
+            }
+        }
+    }
+}
+
+/// Input of a weight gradient.
+pub struct WeightGradientCall<'a, T> {
+    /// As in [`ConvolutionCall`].
+    pub shifted: &'a [T],
+    /// As in [`ConvolutionCall`].
+    pub channel_stride: usize,
+    /// As in [`ConvolutionCall`].
+    pub taps: &'a [usize],
+    /// As in [`ConvolutionCall`].
+    pub blocks: &'a [usize],
+    /// As in [`ConvolutionCall`].
+    pub block_sites: usize,
+    /// Number of input channels.
+    pub inputs: usize,
+    /// Number of output channels.
+    pub outputs: usize,
+    /// Gradient with respect to the output, transposed to `[site][output channel]`, each row padded
+    /// with zeros to `row` values.
+    pub transposed: &'a [T],
+    /// A multiple of 16, at least `outputs`.
+    pub row: usize,
+}
+
+impl<T> WeightGradientCall<'_, T> {
+    /// Length of a row of `transposed` for a number of output channels.
+    pub fn row(outputs: usize) -> usize {
+        outputs.next_multiple_of(16)
+    }
+
+    pub(super) fn check(&self, gradient: &[T]) {
+        let reach = self.taps.iter().max().copied().unwrap_or(0) + self.blocks.iter().max().copied().unwrap_or(0);
+        assert!(self.inputs >= 1 && self.row == Self::row(self.outputs));
+        assert!(self.shifted.len() >= (self.inputs - 1) * self.channel_stride + reach + self.block_sites);
+        assert_eq!(self.transposed.len(), self.blocks.len() * self.block_sites * self.row);
+        assert_eq!(gradient.len(), self.inputs * self.taps.len() * self.outputs);
+    }
+}
+
+/// `gradient[c][tap][o] += sum_x shifted[c][x + tap] transposed[x][o]`, the sum over sites in order.
+/// `R` registers of accumulators share one pass over the sites.
+#[inline(always)]
+pub(super) unsafe fn weight_gradient<T: Real, V: Vector<T>, const R: usize>(
+    call: &WeightGradientCall<'_, T>,
+    gradient: &mut [T],
+) {
+    let rows = call.inputs * call.taps.len();
+    let mut o = 0;
+    while o < call.outputs {
+        // Two registers of output channels where there are as many: each loaded site value serves twice.
+        let two = call.outputs - o > V::LANES && 2 * V::LANES <= call.row - o;
+        let mut row = 0;
+        while row < rows {
+            // SAFETY: bounds were proved by `check`; `row` pads the transposed gradient.
+            unsafe {
+                row += match (two, rows - row >= R) {
+                    (true, true) => weight_tile::<T, V, R, 2>(call, row, o, gradient),
+                    (true, false) => weight_tile::<T, V, 1, 2>(call, row, o, gradient),
+                    (false, true) => weight_tile::<T, V, R, 1>(call, row, o, gradient),
+                    (false, false) => weight_tile::<T, V, 1, 1>(call, row, o, gradient),
+                };
+            }
+        }
+        o += if two { 2 } else { 1 } * V::LANES;
+    }
+}
+
+#[inline(always)]
+unsafe fn weight_tile<T: Real, V: Vector<T>, const R: usize, const N: usize>(
+    call: &WeightGradientCall<'_, T>,
+    first_row: usize,
+    first: usize,
+    gradient: &mut [T],
+) -> usize {
+    // SAFETY: see `weight_gradient`.
+    unsafe {
+        let mut source = [call.shifted.as_ptr(); R];
+        for r in 0..R {
+            let (channel, tap) = ((first_row + r) / call.taps.len(), (first_row + r) % call.taps.len());
+            source[r] = source[r].add(channel * call.channel_stride + *call.taps.get_unchecked(tap));
+        }
+        let mut sum = [[V::splat(T::default()); N]; R];
+        let mut site = call.transposed.as_ptr().add(first);
+        for &origin in call.blocks {
+            for x in origin..origin + call.block_sites {
+                let mut g = [V::splat(T::default()); N];
+                for n in 0..N {
+                    g[n] = V::load(site.add(n * V::LANES));
+                }
+                for r in 0..R {
+                    let value = V::splat(*source[r].add(x));
+                    for n in 0..N {
+                        sum[r][n] = sum[r][n].mul_add(value, g[n]);
+                    }
+                }
+                site = site.add(call.row);
+            }
+        }
+        for r in 0..R {
+            for n in 0..N {
+                let start = first + n * V::LANES;
+                let mut values = [T::default(); 16];
+                sum[r][n].store(values.as_mut_ptr());
+                let count = V::LANES.min(call.outputs.saturating_sub(start));
+                let to = (first_row + r) * call.outputs + start;
+                for lane in 0..count {
+                    *gradient.get_unchecked_mut(to + lane) += values[lane];
+                }
+            }
+        }
+    }
+    R
+}
