@@ -280,8 +280,8 @@ static void gamma_method(const double *fluctuation, long n, struct estimate *e)
         sum += gamma / ((double)(n - window) * variance);
         tau = 0.5 + sum;
         /* The window ends where the statistical error of tau outgrows the tail that is cut, if that
-         * decays as exp(-t/decay). */
-        double decay = tau > 0.5 ? 1.5 / log((2.0 * tau + 1.0) / (2.0 * tau - 1.0)) : 1e-12;
+         * decays as exp(-t/decay). At least 1/2, to see the alternating rho of anticorrelated data. */
+        double decay = tau > 0.55 ? 1.5 / log((2.0 * tau + 1.0) / (2.0 * tau - 1.0)) : 0.5;
         if (exp(-(double)window / decay) < decay / sqrt((double)window * (double)n)) break;
     }
     tau *= 1.0 + (2.0 * (double)window + 1.0) / (double)n; /* bias from subtracting the mean */
