@@ -2,9 +2,11 @@
 
 mod host;
 mod phi4;
+mod record;
 
 pub use host::HostAction;
 pub use phi4::Phi4;
+pub use record::ActionRecord;
 
 use crate::error::Error;
 

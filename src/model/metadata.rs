@@ -1,5 +1,6 @@
 //! What a model file says about itself, stored under `stoq.*` keys.
 
+use crate::action::ActionRecord;
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result, require_finite, require_length};
 use crate::fourier::momentum_classes;
@@ -39,15 +40,6 @@ pub struct PosteriorTable {
     pub log_noise: Vec<f64>,
     /// One row a noise level, one value a momentum class.
     pub variance: Vec<Vec<f64>>,
-}
-
-/// A built-in action and its couplings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ActionRecord {
-    /// `phi4`.
-    pub name: String,
-    /// Couplings by name.
-    pub couplings: std::collections::BTreeMap<String, f64>,
 }
 
 /// How a model was trained.

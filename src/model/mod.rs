@@ -3,7 +3,8 @@
 mod metadata;
 pub mod onnx;
 
-pub use metadata::{ActionRecord, Metadata, PosteriorTable, TrainingRecord};
+pub use crate::action::ActionRecord;
+pub use metadata::{Metadata, PosteriorTable, SCHEMA, TrainingRecord};
 
 use crate::error::{Error, Result, require_length};
 use crate::fourier::momentum_classes;

@@ -1,0 +1,336 @@
+//! Errors of means of correlated data: the Gamma method of U. Wolff, "Monte Carlo errors with less
+//! errors", Comput. Phys. Commun. 156 (2004) 143, hep-lat/0306017.
+//!
+//! The autocovariance Gamma(t) of the chain is summed up to a window W chosen from the data,
+//! C = Gamma(0) + 2 sum_{t=1..W} Gamma(t), and the variance of the mean of N values is C / N.
+//! tau_int = C / (2 Gamma(0)) = 1/2 + sum_t rho(t), which is 1/2 for independent data.
+
+use super::autocovariance::Autocovariance;
+use crate::error::{Error, Result, require_length};
+use serde::Serialize;
+
+/// Wolff's S: the decay time of the autocorrelation in units of tau_int that the window assumes.
+const DECAY_RATIO: f64 = 1.5;
+
+/// A mean, or a function of means, with its statistical error including autocorrelation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The estimate.
+    pub value: f64,
+    /// Its standard error.
+    pub error: f64,
+    /// Standard error of `error`, from the number of lags summed.
+    pub error_of_error: f64,
+    /// Integrated autocorrelation time 1/2 + sum rho(t), in units of the spacing of the data.
+    pub tau_int: f64,
+    /// Standard error of `tau_int` (Wolff eq. 42); too small for an anticorrelated chain (`tau_int` well below 1/2).
+    pub tau_int_error: f64,
+    /// Last lag W that was summed.
+    pub window: usize,
+    /// Whether the automatic window closed within half the longest chain. If not, every chain is too
+    /// short for its autocorrelation, and `error` and `tau_int` are lower bounds. A single chain that
+    /// is too short shows in an `error_of_error` that is no longer small against `error`.
+    pub window_closed: bool,
+}
+
+impl Estimate {
+    /// The estimate of `factor` times the quantity.
+    pub fn scaled(self, factor: f64) -> Self {
+        Estimate {
+            value: factor * self.value,
+            error: factor.abs() * self.error,
+            error_of_error: factor.abs() * self.error_of_error,
+            ..self
+        }
+    }
+
+    /// (value - reference) / error; 0 when both the difference and the error vanish.
+    pub fn z_value(&self, reference: f64) -> f64 {
+        let difference = self.value - reference;
+        if difference == 0.0 { 0.0 } else { difference / self.error }
+    }
+}
+
+/// Mean of one observable over several chains (*replicas*) of any lengths, pooled with equal weight
+/// for every value, with the window of Wolff sec. 3.3 (S = 1.5) and the bias correction of eq. 49.
+///
+/// A constant series has error 0 and tau_int 1/2. Costs O(N W) for short windows, one Fourier
+/// transform a chain for long ones.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for fewer than two values in all, [`Error::NotFinite`] for NaN or infinity.
+pub fn gamma_method(replicas: &[&[f64]]) -> Result<Estimate> {
+    let primary = Primary::single(replicas)?;
+    Ok(primary.estimate(primary.means[0], &[1.0]))
+}
+
+/// A function `f` of the means of several *primary* observables, with the error of Wolff sec. 2: the
+/// gradient of `f` at the means, by central differences of one naive standard error, projects the
+/// observables onto one series whose autocovariance gives the error of `f`.
+///
+/// `replicas[r]` holds the series of all primary observables in chain r, in the order in which `f`
+/// takes them, all of the same length. The value is f(means); its bias, of relative order 1 / N, is
+/// far below the error and is not removed.
+///
+/// # Errors
+/// As [`gamma_method`]; [`Error::ShapeMismatch`] when series differ in number or length,
+/// [`Error::InvalidArgument`] when `f` is not finite near the means.
+pub fn gamma_method_derived<'a, R: AsRef<[&'a [f64]]>>(replicas: &[R], f: &dyn Fn(&[f64]) -> f64) -> Result<Estimate> {
+    let primary = Primary::new(replicas)?;
+    let finite = |value: f64| match value.is_finite() {
+        true => Ok(value),
+        false => Err(Error::invalid("f", value, "a finite value at the means and one standard error from them")),
+    };
+    let value = finite(f(&primary.means))?;
+    let mut gradient = vec![0.0; primary.means.len()];
+    for (observable, slope) in gradient.iter_mut().enumerate() {
+        let step = primary.naive_error(observable);
+        if step > primary.roundoff[observable] {
+            let shifted = |shift: f64| {
+                let mut means = primary.means.clone();
+                means[observable] += shift;
+                finite(f(&means))
+            };
+            *slope = (shifted(step)? - shifted(-step)?) / (2.0 * step);
+        }
+    }
+    Ok(primary.estimate(value, &gradient))
+}
+
+/// Normalised autocorrelation rho(t) = Gamma(t) / Gamma(0) for t = 0 ..= `last_lag` (at most half the
+/// longest chain), pooled over `replicas`. A constant series gives rho(0) = 1 and 0 beyond.
+///
+/// # Errors
+/// As [`gamma_method`].
+pub fn autocorrelation_function(replicas: &[&[f64]], last_lag: usize) -> Result<Vec<f64>> {
+    let primary = Primary::single(replicas)?;
+    let mut covariance = Autocovariance::new(primary.projected(&[1.0]));
+    let last_lag = last_lag.min(covariance.last_lag());
+    let variance = covariance.at(0);
+    if variance <= primary.roundoff[0].powi(2) {
+        return Ok((0..=last_lag).map(|lag| if lag == 0 { 1.0 } else { 0.0 }).collect());
+    }
+    Ok((0..=last_lag).map(|lag| covariance.at(lag) / variance).collect())
+}
+
+/// Checked series of the primary observables with their pooled means.
+struct Primary<'a> {
+    replicas: Vec<Vec<&'a [f64]>>,
+    values: f64,
+    means: Vec<f64>,
+    /// Fluctuations of an observable below this are rounding, not signal.
+    roundoff: Vec<f64>,
+}
+
+impl<'a> Primary<'a> {
+    fn single(replicas: &[&'a [f64]]) -> Result<Self> {
+        Self::new(&replicas.iter().map(|series| [*series]).collect::<Vec<_>>())
+    }
+
+    fn new<R: AsRef<[&'a [f64]]>>(replicas: &[R]) -> Result<Self> {
+        let replicas: Vec<Vec<&'a [f64]>> = replicas.iter().map(|replica| replica.as_ref().to_vec()).collect();
+        let observables = replicas.first().map_or(0, Vec::len);
+        let mut values = 0;
+        for replica in &replicas {
+            require_length("the observables of a chain", replica.len(), observables)?;
+            let length = replica.first().map_or(0, |series| series.len());
+            for series in replica {
+                require_length("the series of an observable", series.len(), length)?;
+                crate::error::require_finite("a measured series", series)?;
+            }
+            values += length;
+        }
+        if values < 2 {
+            return Err(Error::invalid("number of measurements", values, "at least 2 over all chains"));
+        }
+        let mut primary = Primary { replicas, values: values as f64, means: vec![], roundoff: vec![] };
+        for observable in 0..observables {
+            // The second pass takes the rounding of a long sum out, so that a constant stays one.
+            let rough = primary.sum(observable, |x| x) / primary.values;
+            primary.means.push(rough + primary.sum(observable, |x| x - rough) / primary.values);
+            let largest =
+                primary.replicas.iter().flat_map(|replica| replica[observable]).fold(0.0, |m, x| x.abs().max(m));
+            primary.roundoff.push(8.0 * f64::EPSILON * largest);
+        }
+        Ok(primary)
+    }
+
+    fn sum(&self, observable: usize, term: impl Fn(f64) -> f64) -> f64 {
+        self.replicas.iter().flat_map(|replica| replica[observable]).map(|&x| term(x)).sum()
+    }
+
+    fn naive_error(&self, observable: usize) -> f64 {
+        let mean = self.means[observable];
+        self.sum(observable, |x| (x - mean).powi(2)).sqrt() / self.values
+    }
+
+    /// Deviations of all chains along `gradient`: sum_a g_a (x_a - mean_a).
+    fn projected(&self, gradient: &[f64]) -> Vec<Vec<f64>> {
+        let project = |replica: &Vec<&[f64]>| {
+            let mut deviations = vec![0.0; replica[0].len()];
+            for ((series, mean), slope) in replica.iter().zip(&self.means).zip(gradient) {
+                deviations.iter_mut().zip(*series).for_each(|(sum, x)| *sum += slope * (x - mean));
+            }
+            deviations
+        };
+        self.replicas.iter().map(project).collect()
+    }
+
+    fn estimate(&self, value: f64, gradient: &[f64]) -> Estimate {
+        let n = self.values;
+        let roundoff: f64 = gradient.iter().zip(&self.roundoff).map(|(slope, x)| slope.abs() * x).sum();
+        let mut covariance = Autocovariance::new(self.projected(gradient));
+        let variance = covariance.at(0);
+        if variance <= roundoff * roundoff {
+            let (error, error_of_error, tau_int_error) = (0.0, 0.0, 0.0);
+            let (tau_int, window, window_closed) = (0.5, 0, true);
+            return Estimate { value, error, error_of_error, tau_int, tau_int_error, window, window_closed };
+        }
+        let (window, window_closed) = automatic_window(&mut covariance, n);
+        let sum = variance + 2.0 * (1..=window).map(|lag| covariance.at(lag)).sum::<f64>();
+        // A perfectly anticorrelated chain has an error of the order of one value in N, not below.
+        let sum = sum.max(variance / n);
+        // Deviations are taken from the measured mean, which lowers every Gamma(t) by C / N (eq. 49).
+        let bias = sum / n;
+        let sum = sum + (2 * window + 1) as f64 * bias;
+        let tau_int = sum / (2.0 * (variance + bias));
+        let error = (sum / n).sqrt();
+        let lags = window as f64 + 0.5;
+        let error_of_error = error * (lags / n).sqrt();
+        let tau_int_error = 2.0 * tau_int * ((lags - tau_int).max(0.0) / n).sqrt();
+        Estimate { value, error, error_of_error, tau_int, tau_int_error, window, window_closed }
+    }
+}
+
+/// First W at which the statistical error of the sum exceeds its truncation (Wolff sec. 3.3),
+/// and whether there was one.
+fn automatic_window(covariance: &mut Autocovariance, n: f64) -> (usize, bool) {
+    let variance = covariance.at(0);
+    let (mut tau_int, mut absolute) = (0.5, 0.5);
+    for window in 1..=covariance.last_lag() {
+        let rho = covariance.at(window) / variance;
+        tau_int += rho;
+        absolute += rho.abs();
+        // For an anticorrelated chain tau_int < 1/2 says nothing about the decay; sum |rho| does.
+        let sum = if tau_int > 0.5 { tau_int } else { absolute };
+        let decay = DECAY_RATIO / ((2.0 * sum + 1.0) / (2.0 * sum - 1.0)).ln();
+        let lag = window as f64;
+        if (-lag / decay).exp() <= decay / (lag * n).sqrt() {
+            return (window, true);
+        }
+    }
+    // Chains of a single value each are independent of one another: nothing to sum.
+    (covariance.last_lag(), covariance.longest() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Stream};
+
+    /// x(i+1) = a x(i) + noise with unit variance: rho(t) = a^t, tau_int = (1 + a) / (2 (1 - a)).
+    fn autoregressive(a: f64, length: usize, chain: u32) -> Vec<f64> {
+        let mut series = vec![0.0; length];
+        Stream::new(2024, chain, 0).unwrap().normals(Purpose::Diagnostic, 0, &mut series);
+        for i in 1..length {
+            series[i] = a * series[i - 1] + (1.0 - a * a).sqrt() * series[i];
+        }
+        series
+    }
+
+    #[test]
+    fn tau_int_of_an_autoregressive_chain() {
+        // Twelve values of z against 4 (two-sided false alarm 8e-4 in all; the seed is fixed).
+        for (chain, a) in [-0.5, 0.0, 0.5, 0.9, 0.98, 0.995].into_iter().enumerate() {
+            let series = autoregressive(a, 400_000, chain as u32);
+            let estimate = gamma_method(&[&series]).unwrap();
+            let tau_int = (1.0 + a) / (2.0 * (1.0 - a));
+            let z = (estimate.tau_int - tau_int) / estimate.tau_int_error;
+            assert!(estimate.window_closed && z.abs() < 4.0, "a = {a}: {estimate:?}, expected {tau_int}");
+            assert!(estimate.z_value(0.0).abs() < 4.0);
+        }
+        // Strong anticorrelation, tau_int = 1/38: the window must not close on the first negative sum.
+        let estimate = gamma_method(&[&autoregressive(-0.9, 400_000, 9)]).unwrap();
+        assert!((estimate.tau_int * 38.0 - 1.0).abs() < 0.3 && estimate.window > 20, "{estimate:?}");
+    }
+
+    #[test]
+    fn errors_cover_the_truth_for_replicas_of_any_lengths() {
+        // 300 independent means in units of their errors have variance 1 +- sqrt(2/300) = 0.08; the
+        // bound of 0.3 is beyond 3.5 sigma (false alarm 5e-4, seed fixed).
+        let mut squares = 0.0;
+        for group in 0..300 {
+            let lengths = [400, 1000, 1, 0, 150].into_iter();
+            let series: Vec<_> = lengths.zip(group * 8..).map(|(n, chain)| autoregressive(0.8, n, chain)).collect();
+            let replicas: Vec<&[f64]> = series.iter().map(Vec::as_slice).collect();
+            squares += gamma_method(&replicas).unwrap().z_value(0.0).powi(2) / 300.0;
+        }
+        assert!((squares - 1.0).abs() < 0.3, "{squares}");
+    }
+
+    #[test]
+    fn bias_correction_is_that_of_wolff() {
+        // Six values up, six down, by hand: Gamma(0) = 1, Gamma(1) = 9/11, Gamma(2) = 6/10, where the
+        // window closes. C = 1 + 18/11 + 12/10 becomes C (1 + 5/12), and Gamma(0) becomes 1 + C/12.
+        let series: Vec<f64> = (0..12).map(|i| if i < 6 { 1.0 } else { -1.0 }).collect();
+        let estimate = gamma_method(&[&series]).unwrap();
+        assert_eq!((estimate.window, estimate.window_closed), (2, true));
+        let sum: f64 = 1.0 + 18.0 / 11.0 + 1.2;
+        let corrected = sum * (1.0 + 5.0 / 12.0);
+        assert!((estimate.error - (corrected / 12.0).sqrt()).abs() < 1e-14);
+        assert!((estimate.error_of_error - estimate.error * (2.5f64 / 12.0).sqrt()).abs() < 1e-14);
+        let tau_int = corrected / 2.0 / (1.0 + sum / 12.0);
+        assert!((estimate.tau_int - tau_int).abs() < 1e-14);
+        assert!((estimate.tau_int_error - 2.0 * tau_int * ((2.5 - tau_int) / 12.0).sqrt()).abs() < 1e-14);
+    }
+
+    #[test]
+    fn a_long_slow_chain_takes_the_transform() {
+        let series = autoregressive(0.998, 1_000_000, 9);
+        let estimate = gamma_method(&[&series]).unwrap();
+        assert!(estimate.window > 1000 && estimate.window_closed);
+        assert!(((estimate.tau_int - 499.5) / estimate.tau_int_error).abs() < 3.5, "{estimate:?}");
+    }
+
+    #[test]
+    fn binder_cumulant_of_a_gaussian_has_the_closed_error() {
+        let n = 1_000_000;
+        // U = 1 - <x^4> / (3 <x^2>^2) = 0, error sqrt(8 / (3 N)) for N independent values; z < 3.5.
+        let moments = |series: &[f64]| [2, 4].map(|power| series.iter().map(|x| x.powi(power)).collect::<Vec<_>>());
+        let binder = |m: &[f64]| 1.0 - m[1] / (3.0 * m[0] * m[0]);
+        for a in [0.0, 0.9] {
+            let [squares, fourth] = moments(&autoregressive(a, n, 20));
+            let estimate = gamma_method_derived(&[[&squares[..], &fourth[..]]], &binder).unwrap();
+            // Only the fourth Hermite polynomial contributes: its autocorrelation is rho(t)^4.
+            let slow = (1.0 + a.powi(4)) / (1.0 - a.powi(4));
+            let error = (8.0 / 3.0 / n as f64 * slow).sqrt();
+            assert!(estimate.z_value(0.0).abs() < 3.5, "{estimate:?}");
+            assert!((estimate.error / error - 1.0).abs() < 0.1, "{} {error}", estimate.error);
+        }
+    }
+
+    #[test]
+    fn constant_and_alternating_series_give_no_nan() {
+        let constant = gamma_method(&[&[0.1; 1_001], &[0.1; 7]]).unwrap();
+        assert_eq!((constant.value, constant.error, constant.tau_int), (0.1, 0.0, 0.5));
+        let difference = gamma_method_derived(&[[&[0.1, 0.7, 0.3][..], &[0.1, 0.7, 0.3]]], &|m| m[0] - m[1]).unwrap();
+        assert_eq!((difference.error, difference.tau_int), (0.0, 0.5));
+        let alternating: Vec<f64> = (0..1000).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
+        let estimate = gamma_method(&[&alternating]).unwrap();
+        assert!(estimate.error > 0.0 && estimate.error < 0.01 && estimate.tau_int < 0.1, "{estimate:?}");
+        // A thousand chains of ten values, each shorter than its own autocorrelation time.
+        let short: Vec<Vec<f64>> = (0..1000).map(|chain| autoregressive(0.99, 10, chain)).collect();
+        let short: Vec<&[f64]> = short.iter().map(Vec::as_slice).collect();
+        assert!(!gamma_method(&short).unwrap().window_closed);
+        assert_eq!(autocorrelation_function(&[&[2.0; 10]], 2).unwrap(), [1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn unusable_series_are_refused() {
+        assert!(gamma_method(&[]).is_err() && gamma_method(&[&[1.0]]).is_err());
+        assert!(gamma_method(&[&[1.0, f64::NAN]]).is_err());
+        assert!(gamma_method_derived(&[[&[1.0, 2.0][..], &[1.0]]], &|m| m[0]).is_err());
+        assert!(gamma_method_derived(&[vec![&[1.0, 2.0][..]], vec![]], &|m| m[0]).is_err());
+        assert!(gamma_method_derived(&[[&[0.0, 0.0][..]]], &|m| 1.0 / m[0]).is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! `stoq check`: the exact weights of a model's proposals.
+
+use super::common::{Failure, Global, Record, interruption, say};
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use stoq::Error;
+use stoq::action::{ActionRecord, finite_action};
+use stoq::analysis::{WeightEstimate, effective_sample_size, independence_acceptance, log_mean_weight, var_log_weight};
+use stoq::diffusion::{T_END, optimal_levels};
+use stoq::kernel::PathProcess;
+use stoq::model::Model;
+use stoq::rng::Stream;
+use stoq::score::{NativeScore, Score};
+
+/// Options of `stoq check`.
+#[derive(Args)]
+pub struct Options {
+    /// The model file
+    model: PathBuf,
+    /// Score evaluations of a path, one or several
+    #[arg(long, value_delimiter = ',', default_values_t = [20, 40, 80])]
+    levels: Vec<usize>,
+    /// Proposals
+    #[arg(long, default_value_t = 4096)]
+    proposals: usize,
+    /// Fail unless the acceptance at the last number of levels is at least this
+    #[arg(long)]
+    require: Option<f64>,
+}
+
+/// What the proposals of the path kernel are worth.
+pub struct Proposals {
+    levels: usize,
+    acceptance: WeightEstimate,
+    ess: WeightEstimate,
+    variance: WeightEstimate,
+    free_energy: WeightEstimate,
+    seconds: f64,
+}
+
+impl Proposals {
+    /// For the result file.
+    pub fn json(&self) -> Value {
+        let pair = |e: &WeightEstimate| json!({"value": e.value, "error": e.error});
+        json!({
+            "score_evaluations_per_update": self.levels,
+            "acceptance": pair(&self.acceptance),
+            "ess": pair(&self.ess),
+            "var_log_w": pair(&self.variance),
+            "log_z": pair(&self.free_energy),
+            "seconds": {"per_proposal": self.seconds},
+        })
+    }
+}
+
+/// Runs the command.
+pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
+    let start = Instant::now();
+    let model = Model::load(&options.model)?;
+    let Some(action) = model.metadata().action.clone() else {
+        let expected = "a model that names a built-in action; from C, use propose and resolve";
+        return Err(Error::invalid("action of the model", "none", expected).into());
+    };
+    let score = Arc::new(NativeScore::new(model)?);
+    let stop = interruption();
+    let mut results = vec![];
+    for &levels in &options.levels {
+        let result = propose(score.clone(), &action, levels, options.proposals, global.seed, global.threads, &stop)?;
+        print_proposals(global, &result);
+        results.push(result);
+    }
+    let mut record = Record::new("check", json!({"model": options.model, "proposals": options.proposals, "seed": global.seed}));
+    record.set("path", json!(results.iter().map(Proposals::json).collect::<Vec<_>>()));
+    record.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));
+    let failed = match (options.require, results.last()) {
+        (Some(least), Some(last)) if !(last.acceptance.value >= least) => Some((least, last.acceptance.value)),
+        _ => None,
+    };
+    record.set("verdict", json!(if failed.is_some() { "fail" } else { "pass" }));
+    record.write(global)?;
+    match failed {
+        Some((least, found)) => Err(Failure::Check(format!("acceptance {found:.4} is below the required {least}"))),
+        None => Ok(()),
+    }
+}
+
+/// Proposals generated together.
+const BATCH: usize = 64;
+
+/// Draws independent proposals and weighs them.
+pub fn propose(
+    score: Arc<NativeScore>,
+    action: &ActionRecord,
+    levels: usize,
+    proposals: usize,
+    seed: u64,
+    threads: usize,
+    stop: &AtomicBool,
+) -> Result<Proposals, Failure> {
+    let lattice = score.lattice().clone();
+    let mut action = action.build(&lattice)?;
+    let sites = lattice.sites();
+    let error = |noise: f64, out: &mut [f64]| score.denoising_error(noise, out);
+    let times = optimal_levels(score.schedule(), score.smallest_noise(), T_END, levels, sites, &error)?;
+    let mut process = PathProcess::new(score.clone(), &times, true, BATCH, threads)?;
+    let mut fields = vec![0.0; BATCH * sites];
+    let mut log_weights = Vec::with_capacity(proposals);
+    let clock = Instant::now();
+    while log_weights.len() < proposals {
+        if stop.load(Ordering::SeqCst) {
+            return Err(Failure::Interrupted);
+        }
+        let count = BATCH.min(proposals - log_weights.len());
+        let first = log_weights.len() as u64;
+        // Chain number 2^24 - 1 is kept for diagnostics, so that they never repeat a chain's numbers.
+        let streams = (first..first + count as u64).map(|step| Stream::new(seed, stoq::rng::MAX_CHAIN, step));
+        let streams = streams.collect::<stoq::Result<Vec<_>>>()?;
+        let mut ratios = [0.0; BATCH];
+        process.generate(&streams, &mut fields[..count * sites], &mut ratios[..count])?;
+        for (field, ratio) in fields.chunks_exact(sites).zip(&ratios[..count]) {
+            // A proposal without an action has weight zero.
+            log_weights.push(finite_action(&mut *action, field)?.map_or(f64::NEG_INFINITY, |s| ratio - s));
+        }
+    }
+    let seconds = clock.elapsed().as_secs_f64() / proposals as f64;
+    Ok(Proposals {
+        levels,
+        acceptance: independence_acceptance(&log_weights)?,
+        ess: effective_sample_size(&log_weights)?,
+        variance: var_log_weight(&log_weights)?,
+        free_energy: log_mean_weight(&log_weights)?,
+        seconds,
+    })
+}
+
+/// One line a result.
+pub fn print_proposals(global: &Global, result: &Proposals) {
+    let pair = |e: &WeightEstimate| format!("{:.4}({:.4})", e.value, e.error);
+    say(global, &format!(
+        "path, {:3} score evaluations: acceptance {}  ESS {}  Var(log w) {}  {:.2} ms a proposal",
+        result.levels, pair(&result.acceptance), pair(&result.ess), pair(&result.variance), 1e3 * result.seconds,
+    ));
+}
+

@@ -1,0 +1,202 @@
+//! What all commands share: options, progress, JSON, interruption.
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use stoq::action::ActionRecord;
+use stoq::analysis::Estimate;
+use stoq::lattice::Lattice;
+use stoq::{Error, Result};
+
+/// Flags of every command.
+#[derive(Args)]
+pub struct Global {
+    /// Write a machine-readable result to this file (- for standard output)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Threads
+    #[arg(long, global = true, default_value_t = 1)]
+    pub threads: usize,
+    /// Seed of all random numbers
+    #[arg(long, global = true, default_value_t = 1)]
+    pub seed: u64,
+    /// Print nothing but errors
+    #[arg(long, global = true)]
+    pub quiet: bool,
+}
+
+/// Why a command did not succeed; decides the exit status.
+pub enum Failure {
+    /// A check failed: status 1.
+    Check(String),
+    /// Bad usage or bad input: status 2.
+    Input(Error),
+    /// Ctrl-C.
+    Interrupted,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Check(what) => f.write_str(what),
+            Failure::Input(error) => error.fmt(f),
+            Failure::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Input(error)
+    }
+}
+
+/// Systems that the command line knows.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum System {
+    /// Lattice phi^4: --kappa, --lambda
+    Phi4,
+}
+
+/// A system with couplings on a lattice.
+#[derive(Args, Debug)]
+pub struct SystemOptions {
+    /// The system
+    pub system: System,
+    /// Hopping parameter
+    #[arg(long)]
+    pub kappa: f64,
+    /// Quartic coupling
+    #[arg(long, default_value_t = 0.022)]
+    pub lambda: f64,
+    /// Extents, slowest axis first, for example 16,16
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub extent: Vec<usize>,
+}
+
+impl SystemOptions {
+    /// The lattice.
+    pub fn lattice(&self) -> Result<Lattice> {
+        Lattice::new(&self.extent)
+    }
+
+    /// The action's name and couplings.
+    pub fn record(&self) -> ActionRecord {
+        match self.system {
+            System::Phi4 => ActionRecord::phi4(self.kappa, self.lambda),
+        }
+    }
+
+    /// For the result file.
+    pub fn parameters(&self) -> Value {
+        json!({"system": "phi4", "kappa": self.kappa, "lambda": self.lambda, "extent": self.extent})
+    }
+}
+
+/// Set by Ctrl-C; long commands look at it between pieces of work.
+pub fn interruption() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let shared = flag.clone();
+    // Without a handler Ctrl-C still ends the program, only less gracefully.
+    if ctrlc::set_handler(move || shared.store(true, Ordering::SeqCst)).is_err() {
+        eprintln!("stoq: Ctrl-C will stop at once, without saving");
+    }
+    flag
+}
+
+/// A progress bar on a terminal, plain lines elsewhere, nothing when quiet.
+pub struct Reporter {
+    bar: Option<indicatif::ProgressBar>,
+    quiet: bool,
+    total: u64,
+    next_line: u64,
+}
+
+impl Reporter {
+    /// For `total` pieces of work.
+    pub fn new(global: &Global, total: u64) -> Self {
+        use std::io::IsTerminal;
+        let style = "{elapsed_precise} [{wide_bar}] {pos}/{len} {per_sec}, {eta} left {msg}";
+        let bar = (!global.quiet && std::io::stderr().is_terminal()).then(|| {
+            let bar = indicatif::ProgressBar::new(total);
+            if let Ok(style) = indicatif::ProgressStyle::with_template(style) {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Reporter { bar, quiet: global.quiet, total, next_line: 0 }
+    }
+
+    /// `done` of the pieces are done.
+    pub fn update(&mut self, done: u64, message: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(self.total);
+            bar.set_position(done);
+            bar.set_message(message.to_string());
+        } else if !self.quiet && (done >= self.next_line || done == self.total) {
+            eprintln!("{done}/{} {message}", self.total);
+            self.next_line = done + (self.total / 20).max(1);
+        }
+    }
+
+    /// Changes the amount of work.
+    pub fn set_total(&mut self, total: u64) {
+        self.total = total;
+        self.next_line = 0;
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Prints a line unless quiet.
+pub fn say(global: &Global, text: &str) {
+    let to_standard_output = global.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
+    match (global.quiet, to_standard_output) {
+        (true, _) => {}
+        (false, true) => eprintln!("{text}"),
+        (false, false) => println!("{text}"),
+    }
+}
+
+/// The result of a command, in the layout that all commands share.
+pub struct Record(Map<String, Value>);
+
+impl Record {
+    /// Starts with the command's name and parameters.
+    pub fn new(command: &str, parameters: Value) -> Self {
+        let mut map = Map::new();
+        map.insert("command".into(), json!(command));
+        map.insert("version".into(), json!(env!("CARGO_PKG_VERSION")));
+        map.insert("parameters".into(), parameters);
+        Record(map)
+    }
+
+    /// Adds a quantity. One that does not apply is left out, never set to zero.
+    pub fn set(&mut self, key: &str, value: Value) {
+        self.0.insert(key.into(), value);
+    }
+
+    /// Writes to the file of `--json`, if given.
+    pub fn write(self, global: &Global) -> Result<()> {
+        let Some(path) = &global.json else { return Ok(()) };
+        let text = serde_json::to_string_pretty(&Value::Object(self.0))
+            .map_err(|error| Error::Internal(format!("result file: {error}")))?;
+        if path.as_os_str() == "-" {
+            println!("{text}");
+            return Ok(());
+        }
+        stoq::files::write_atomically(path, format!("{text}\n").as_bytes())
+    }
+}
+
+/// An estimate in the result file.
+pub fn estimate(estimate: &Estimate) -> Value {
+    json!({"value": estimate.value, "error": estimate.error, "tau_int": estimate.tau_int, "tau_int_error": estimate.tau_int_error})
+}

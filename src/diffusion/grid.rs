@@ -1,0 +1,177 @@
+//! Which noise levels a path visits.
+//!
+//! With reverse kernels of the variance that the denoiser's measured error R_p dictates, the
+//! Kullback-Leibler divergence between the forward path from data and the generated path is, up to a
+//! constant of the target, a sum over steps of
+//!
+//!   e(b, a) = 1/2 sum_p ln \[ (bridge_variance + data_weight^2 R_p(a)) / forward_variance \],
+//!
+//! because both ends of E\[log F - log B\] are Gaussian integrals (the quadratic forms average to V/2
+//! each). R_p depends on the level alone, so the best levels follow from a shortest path.
+
+use super::schedule::{Schedule, T_END};
+use super::transition::Transition;
+use crate::error::{Error, Result};
+
+/// Fewest and most levels of a path.
+const LEVELS: std::ops::RangeInclusive<usize> = 1..=100_000;
+
+/// `count` times whose noise grows geometrically from `smallest` to that of `last`, ascending.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for no levels, or unless 0 < `smallest` <= noise at `last`.
+pub fn geometric_levels(schedule: &Schedule, smallest: f64, last: f64, count: usize) -> Result<Vec<f64>> {
+    check(count, last)?;
+    let largest = schedule.noise(last);
+    if !(smallest > 0.0 && smallest <= largest) {
+        return Err(Error::invalid("smallest noise", smallest, &format!("a value above 0, at most {largest}")));
+    }
+    let ratio = libm::log(largest / smallest) / (count.max(2) - 1) as f64;
+    let mut times: Vec<f64> =
+        (0..count).map(|i| schedule.time_of_noise(smallest * libm::exp(ratio * i as f64))).collect();
+    times[count - 1] = last;
+    Ok(times)
+}
+
+/// The mode-wise error of a denoiser: fills R_p for a noise relative to the signal.
+pub type ErrorSpectrum<'a> = dyn Fn(f64, &mut [f64]) + 'a;
+
+/// sum of e(b, a) over the steps of a path that ends at time 0: the divergence of the path up to a
+/// constant that does not depend on the levels, in nats.
+pub fn path_divergence(schedule: &Schedule, times: &[f64], modes: usize, error: &ErrorSpectrum<'_>) -> f64 {
+    let mut spectrum = vec![0.0; modes];
+    let mut lower = 0.0;
+    let mut sum = 0.0;
+    for &upper in times {
+        error(schedule.noise(upper), &mut spectrum);
+        sum += step_divergence(&Transition::new(schedule, lower, upper), &spectrum);
+        lower = upper;
+    }
+    sum
+}
+
+fn step_divergence(step: &Transition, spectrum: &[f64]) -> f64 {
+    0.5 * spectrum.iter().map(|&r| libm::log(step.reverse_variance(r) / step.forward_variance)).sum::<f64>()
+}
+
+/// The `count` times, ascending and ending at `last`, that minimise [`path_divergence`], chosen among
+/// a fine geometric grid above `smallest`.
+///
+/// # Errors
+/// As [`geometric_levels`].
+pub fn optimal_levels(
+    schedule: &Schedule,
+    smallest: f64,
+    last: f64,
+    count: usize,
+    modes: usize,
+    error: &ErrorSpectrum<'_>,
+) -> Result<Vec<f64>> {
+    const FINE: usize = 256;
+    if count >= FINE / 2 {
+        return geometric_levels(schedule, smallest, last, count);
+    }
+    let candidates = geometric_levels(schedule, smallest.min(0.5 * schedule.noise(last)), last, FINE)?;
+    check(count, last)?;
+    let cost = step_costs(schedule, &candidates, modes, error);
+    // best[a]: least cost of reaching time 0 from candidate a in the steps so far; `from` remembers how.
+    let mut best: Vec<f64> = (0..FINE).map(|a| cost[a][0]).collect();
+    let mut from = vec![vec![0usize; FINE]; count];
+    for steps in from.iter_mut().skip(1) {
+        let mut next = vec![f64::INFINITY; FINE];
+        for a in 1..FINE {
+            for b in 0..a {
+                let total = best[b] + cost[a][b + 1];
+                if total < next[a] {
+                    (next[a], steps[a]) = (total, b);
+                }
+            }
+        }
+        best = next;
+    }
+    let mut times = vec![last; count];
+    let mut at = FINE - 1;
+    for step in (1..count).rev() {
+        at = from[step][at];
+        times[step - 1] = candidates[at];
+    }
+    Ok(times)
+}
+
+/// `cost[a][0]` is that of the step from candidate a to time 0, `cost[a][b + 1]` to candidate b < a.
+fn step_costs(schedule: &Schedule, candidates: &[f64], modes: usize, error: &ErrorSpectrum<'_>) -> Vec<Vec<f64>> {
+    let mut spectrum = vec![0.0; modes];
+    candidates
+        .iter()
+        .enumerate()
+        .map(|(a, &upper)| {
+            error(schedule.noise(upper), &mut spectrum);
+            let lowers = std::iter::once(&0.0).chain(&candidates[..a]);
+            lowers.map(|&lower| step_divergence(&Transition::new(schedule, lower, upper), &spectrum)).collect()
+        })
+        .collect()
+}
+
+fn check(count: usize, last: f64) -> Result<()> {
+    if !LEVELS.contains(&count) {
+        return Err(Error::invalid("levels", count, "between 1 and 100000 score evaluations a path"));
+    }
+    if !(last > 0.0 && last <= T_END) {
+        return Err(Error::invalid("last time", last, "a time in (0, 1]"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATA: f64 = 2.0;
+
+    /// Error of a one-mode "denoiser" that is worse than the Wiener filter around noise 1.
+    fn error(noise: f64, out: &mut [f64]) {
+        let xi = noise * noise;
+        out[0] = DATA * xi / (DATA + xi) * (1.0 + 0.5 * (-(noise.ln().powi(2))).exp());
+    }
+
+    #[test]
+    fn for_an_exact_gaussian_every_grid_has_the_same_divergence() {
+        let schedule = Schedule::variance_expanding(25.0).unwrap();
+        let exact = |noise: f64, out: &mut [f64]| out[0] = DATA * noise * noise / (DATA + noise * noise);
+        let few = path_divergence(&schedule, &[0.3, 1.0], 1, &exact);
+        let many = path_divergence(&schedule, &geometric_levels(&schedule, 0.01, 1.0, 50).unwrap(), 1, &exact);
+        assert!((few - many).abs() < 1e-10);
+        // ... which is the closed form 1/2 ln(C / (C + Xi(1))), the difference of two entropies.
+        assert!((few - 0.5 * (DATA / (DATA + schedule.variance(1.0))).ln()).abs() < 1e-10);
+    }
+
+    #[test]
+    fn optimal_levels_beat_geometric_ones_and_any_small_change() {
+        let schedule = Schedule::variance_expanding(25.0).unwrap();
+        let divergence = |times: &[f64]| path_divergence(&schedule, times, 1, &error);
+        for count in [1, 2, 5, 12] {
+            let best = optimal_levels(&schedule, 0.02, 1.0, count, 1, &error).unwrap();
+            assert_eq!((best.len(), best[count - 1]), (count, 1.0));
+            assert!(best.windows(2).all(|pair| pair[0] < pair[1]));
+            let geometric = geometric_levels(&schedule, 0.05, 1.0, count).unwrap();
+            assert!(divergence(&best) <= divergence(&geometric) + 1e-12, "{count} levels");
+            for i in 0..count - 1 {
+                for factor in [0.9, 1.1] {
+                    let mut moved = best.clone();
+                    moved[i] = schedule.time_of_noise(schedule.noise(best[i]) * factor);
+                    assert!(divergence(&moved) > divergence(&best) - 1e-4);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn impossible_grids_are_refused() {
+        let schedule = Schedule::variance_expanding(25.0).unwrap();
+        assert!(geometric_levels(&schedule, 0.1, 1.0, 0).is_err());
+        assert!(geometric_levels(&schedule, 0.0, 1.0, 5).is_err());
+        assert!(geometric_levels(&schedule, 100.0, 1.0, 5).is_err());
+        assert!(optimal_levels(&schedule, 0.1, 1.5, 5, 1, &error).is_err());
+        assert!(optimal_levels(&schedule, 0.1, 1.0, 0, 1, &error).is_err());
+    }
+}

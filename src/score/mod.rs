@@ -1,0 +1,88 @@
+//! Score models: s(x, t) = grad log p_t(x), handed out as the denoised field D = E\[x_0 | x_t\], to which
+//! it is equivalent by Tweedie's formula, s = (f D - x) / Xi (Efron, JASA 106 (2011) 1602).
+
+mod gaussian;
+mod native;
+mod team;
+
+pub use gaussian::GaussianScore;
+pub use native::{INPUTS, NativeScore, Preconditioning};
+pub use team::Team;
+
+use crate::diffusion::Schedule;
+use crate::error::Result;
+use crate::lattice::Lattice;
+use std::sync::Arc;
+
+/// A score model on one lattice. Immutable and shared between threads.
+pub trait Score: Send + Sync {
+    /// The lattice.
+    fn lattice(&self) -> &Lattice;
+
+    /// The diffusion process that it belongs to.
+    fn schedule(&self) -> &Schedule;
+
+    /// Covariance C_p of the data, one value a momentum: the Gaussian prior is N(0, f(T)^2 C + Xi(T)).
+    fn covariance(&self) -> &[f64];
+
+    /// Fills R_p, the mean squared error of the denoised field in each mode, for a noise (standard
+    /// deviation relative to the signal). It shapes the proposal; exactness does not depend on it.
+    fn denoising_error(&self, noise: f64, out: &mut [f64]);
+
+    /// Smallest noise relative to the signal at which the model is meant to be evaluated.
+    fn smallest_noise(&self) -> f64 {
+        smallest_noise(self.covariance())
+    }
+
+    /// Identifies the function that is evaluated: saved chains refuse another one.
+    fn fingerprint(&self) -> u64;
+
+    /// A worker with its own memory, on up to `threads` threads.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfMemory`] or [`crate::Error::Internal`] when threads cannot be started.
+    fn evaluator(self: Arc<Self>, threads: usize) -> Result<Box<dyn Evaluator>>;
+}
+
+/// Evaluates a score model on batches.
+pub trait Evaluator: Send {
+    /// `denoised[i] = D(fields[i])` for fields whose noise relative to the signal is `noise[i]`,
+    /// already divided by the signal factor f. Fields lie one after the other. The result of a field
+    /// does not depend on the rest of the batch, nor on the number of threads, to the last bit.
+    ///
+    /// # Errors
+    /// [`crate::Error::ShapeMismatch`] when the buffers do not hold `noise.len()` fields.
+    fn denoise(&mut self, noise: &[f64], fields: &[f64], denoised: &mut [f64]) -> Result<()>;
+}
+
+/// Noise far below the narrowest mode of the data: 8 % of its standard deviation. There a single
+/// Gaussian step to zero noise is as good as exact, and the range of training ends.
+pub fn smallest_noise(covariance: &[f64]) -> f64 {
+    0.08 * covariance.iter().copied().fold(f64::INFINITY, f64::min).sqrt()
+}
+
+/// Scores of a batch at times `times`, in the normalisation of the process: s = (f D - x) / Xi.
+///
+/// # Errors
+/// As [`Evaluator::denoise`].
+pub fn score(
+    evaluator: &mut dyn Evaluator,
+    schedule: &Schedule,
+    times: &[f64],
+    fields: &[f64],
+    scores: &mut [f64],
+) -> Result<()> {
+    let sites = fields.len() / times.len().max(1);
+    let noise: Vec<f64> = times.iter().map(|&t| schedule.noise(t)).collect();
+    let mut scaled = fields.to_vec();
+    for (field, &t) in scaled.chunks_exact_mut(sites.max(1)).zip(times) {
+        let signal = schedule.signal(t);
+        field.iter_mut().for_each(|x| *x /= signal);
+    }
+    evaluator.denoise(&noise, &scaled, scores)?;
+    for ((scores, fields), &t) in scores.chunks_exact_mut(sites).zip(fields.chunks_exact(sites)).zip(times) {
+        let (signal, variance) = (schedule.signal(t), schedule.variance(t));
+        scores.iter_mut().zip(fields).for_each(|(s, x)| *s = (signal * *s - x) / variance);
+    }
+    Ok(())
+}

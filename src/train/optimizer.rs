@@ -1,0 +1,123 @@
+//! Adam (Kingma, Ba, arXiv:1412.6980, algorithm 1), a cosine rate with warm-up, gradient clipping
+//! and the exponential moving average of the weights.
+
+/// Options of the optimiser.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamOptions {
+    /// Largest learning rate.
+    pub rate: f64,
+    /// Steps over which the rate rises from zero.
+    pub warm_up: u64,
+    /// Decay of the mean of the gradient.
+    pub beta1: f64,
+    /// Decay of the mean of its square.
+    pub beta2: f64,
+    /// Largest norm of the gradient.
+    pub clip: f64,
+    /// Longest memory of the average of the weights.
+    pub average: f64,
+}
+
+impl Default for AdamOptions {
+    fn default() -> Self {
+        AdamOptions { rate: 2e-3, warm_up: 200, beta1: 0.9, beta2: 0.99, clip: 1.0, average: 0.9995 }
+    }
+}
+
+/// State of the optimiser, and the two sets of weights.
+#[derive(Clone, Debug)]
+pub struct Adam {
+    options: AdamOptions,
+    total: u64,
+    step: u64,
+    weights: Vec<f32>,
+    average: Vec<f32>,
+    first: Vec<f32>,
+    second: Vec<f32>,
+}
+
+impl Adam {
+    /// Starts from `weights`, for `total` steps.
+    pub fn new(weights: Vec<f32>, total: u64, options: AdamOptions) -> Self {
+        let zero = vec![0.0; weights.len()];
+        Adam { options, total, step: 0, average: weights.clone(), weights, first: zero.clone(), second: zero }
+    }
+
+    /// Weights at which to take the gradient.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// Averaged weights: those to keep.
+    pub fn average(&self) -> &[f32] {
+        &self.average
+    }
+
+    /// Steps taken.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// Changes the length of the schedule, before or while training.
+    pub fn set_total(&mut self, total: u64) {
+        self.total = total;
+    }
+
+    /// Learning rate of the next step: linear warm-up, then half a cosine to zero.
+    pub fn rate(&self) -> f64 {
+        let warm_up = ((self.step + 1) as f64 / self.options.warm_up.max(1) as f64).min(1.0);
+        let progress = (self.step as f64 / self.total.max(1) as f64).min(1.0);
+        self.options.rate * warm_up * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * progress))
+    }
+
+    /// One step along `gradient`; returns its norm before clipping.
+    pub fn update(&mut self, gradient: &[f32]) -> f64 {
+        let norm = gradient.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt();
+        let options = self.options;
+        let clip = (options.clip / norm.max(1e-300)).min(1.0) as f32;
+        let rate = self.rate();
+        self.step += 1;
+        let n = self.step.min(1 << 30) as i32;
+        let unbias1 = 1.0 - options.beta1.powi(n);
+        let unbias2 = (1.0 - options.beta2.powi(n)).sqrt();
+        let scale = (rate * unbias2 / unbias1) as f32;
+        let (b1, b2, epsilon) = (options.beta1 as f32, options.beta2 as f32, (1e-8 * unbias2) as f32);
+        // A short memory at first, so that the random start is forgotten.
+        let memory = options.average.min(self.step as f64 / (self.step as f64 + 9.0)) as f32;
+        let state = self.first.iter_mut().zip(&mut self.second).zip(&mut self.average);
+        for ((weight, &g), ((m, v), average)) in self.weights.iter_mut().zip(gradient).zip(state) {
+            let g = g * clip;
+            *m = b1 * *m + (1.0 - b1) * g;
+            *v = b2 * *v + (1.0 - b2) * g * g;
+            *weight -= scale * *m / (v.sqrt() + epsilon);
+            *average = memory * *average + (1.0 - memory) * *weight;
+        }
+        norm
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_step_has_the_length_of_the_rate_and_a_parabola_is_minimised() {
+        let options = AdamOptions { warm_up: 1, clip: f64::INFINITY, ..AdamOptions::default() };
+        let mut adam = Adam::new(vec![1.0, -2.0], 4000, options);
+        adam.update(&[30.0, -0.01]);
+        assert!((adam.weights()[0] - (1.0 - 2e-3)).abs() < 1e-6 && (adam.weights()[1] + 2.0 - 2e-3).abs() < 1e-6);
+        for _ in 1..4000 {
+            let gradient: Vec<f32> = adam.weights().iter().zip([0.5, -0.25]).map(|(w, at)| 2.0 * (w - at)).collect();
+            adam.update(&gradient);
+        }
+        assert!((adam.average()[0] - 0.5).abs() < 1e-3 && (adam.average()[1] + 0.25).abs() < 1e-3);
+        assert!(adam.rate() < 1e-9, "the cosine ends at zero");
+    }
+
+    #[test]
+    fn long_gradients_are_clipped() {
+        let mut adam = Adam::new(vec![0.0; 2], 10, AdamOptions { clip: 1.0, ..AdamOptions::default() });
+        assert_eq!(adam.update(&[3.0, 4.0]), 5.0);
+        assert!((adam.first[0] - 0.06).abs() < 1e-6);
+    }
+}

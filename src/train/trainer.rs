@@ -1,0 +1,262 @@
+//! The training loop.
+
+use super::dataset::Dataset;
+use super::measure::measure_posterior;
+use super::optimizer::{Adam, AdamOptions};
+use super::sample::{Chunk, Shared, Worker};
+use super::target::Mixture;
+use crate::action::{ActionRecord, Interrupt};
+use crate::diffusion::Schedule;
+use crate::error::{Error, Result};
+use crate::fourier::momentum_classes;
+use crate::model::{Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord};
+use crate::nn::{Adjoint, UNet, UNetShape};
+use crate::rng::Stream;
+use crate::score::{INPUTS, Team, smallest_noise};
+use std::sync::Mutex;
+
+/// The batch is summed in this many parts, whatever the number of threads.
+const CHUNKS: usize = 8;
+
+/// Largest noise of the forward process, in standard deviations of the widest mode of the data: a
+/// Gaussian prior of the right covariance is then indistinguishable from the data with noise.
+const LARGEST_NOISE: f64 = 2.0;
+
+/// Options of a training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainOptions {
+    /// Channels at each resolution, finest first.
+    pub channels: Vec<usize>,
+    /// Width of the time embedding.
+    pub embedding: usize,
+    /// Samples a step.
+    pub batch: usize,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Seed of weights, batches, symmetries and noise.
+    pub seed: u64,
+    /// Threads; changes no bit of the result.
+    pub threads: usize,
+    /// Optimiser.
+    pub adam: AdamOptions,
+    /// The command line, for the record.
+    pub command: String,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        TrainOptions {
+            channels: vec![24, 32, 48],
+            embedding: 64,
+            batch: 64,
+            steps: 20_000,
+            seed: 1,
+            threads: 1,
+            adam: AdamOptions::default(),
+            command: String::new(),
+        }
+    }
+}
+
+/// How far a training is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Steps taken.
+    pub step: u64,
+    /// Smoothed loss.
+    pub loss: f64,
+    /// Norm of the last gradient.
+    pub gradient_norm: f64,
+    /// Learning rate.
+    pub rate: f64,
+}
+
+/// A training under way.
+pub struct Trainer {
+    data: Dataset,
+    action: Option<ActionRecord>,
+    options: TrainOptions,
+    schedule: Schedule,
+    network: UNet,
+    adam: Adam,
+    adjoint: Adjoint<f32>,
+    mixture: Mixture,
+    /// By class, and expanded to all momenta.
+    covariance: Vec<f64>,
+    expanded: Vec<f64>,
+    class: Vec<u32>,
+    data_variance: f64,
+    log_noise: (f64, f64),
+    team: Team,
+    workers: Vec<Worker>,
+    chunks: Vec<Chunk>,
+    gradient: Vec<f32>,
+    stream: Stream,
+    loss: f64,
+}
+
+impl Trainer {
+    /// Prepares a training on `data`; with `action`, its force lowers the variance of the target.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for options out of range or a network that does not fit the lattice.
+    pub fn new(data: Dataset, action: Option<ActionRecord>, options: TrainOptions) -> Result<Self> {
+        if !(1..=1 << 16).contains(&options.batch) {
+            return Err(Error::invalid("batch", options.batch, "between 1 and 65536 samples a step"));
+        }
+        let lattice = data.lattice().clone();
+        let shape = UNetShape { inputs: INPUTS, channels: options.channels.clone(), embedding: options.embedding };
+        let network = UNet::new(&shape, &lattice)?;
+        let covariance = data.covariance();
+        let (class, _) = momentum_classes(&lattice);
+        let expanded: Vec<f64> = class.iter().map(|&c| covariance[c as usize]).collect();
+        if let Some(value) = expanded.iter().find(|&&c| !(c > 1e-12)) {
+            return Err(Error::invalid("data covariance", value, "data that fluctuate in every mode"));
+        }
+        let widest = expanded.iter().copied().fold(0.0, f64::max);
+        let schedule = Schedule::variance_expanding_to((LARGEST_NOISE * widest.sqrt()).max(2.0))?;
+        let log_noise = (libm::log(smallest_noise(&expanded)), libm::log(schedule.noise(1.0)));
+        let team = Team::new(options.threads)?;
+        let workers = (0..options.threads)
+            .map(|_| {
+                let force = action.as_ref().map(|record| record.build(&lattice)).transpose()?;
+                Ok(Worker::new(&network, &lattice, force))
+            })
+            .collect::<Result<_>>()?;
+        let stream = Stream::new(options.seed, 0, 0)?;
+        let weights = network.layout().initial(&stream);
+        let mixture = Mixture::new(&covariance, log_noise, action.is_some());
+        let total = network.layout().total();
+        let chunk = || Chunk { gradient: vec![0.0; total], moments: mixture.sums(), loss: 0.0 };
+        Ok(Trainer {
+            chunks: (0..CHUNKS.min(options.batch)).map(|_| chunk()).collect(),
+            adam: Adam::new(weights, options.steps, options.adam),
+            adjoint: network.adjoint(),
+            data_variance: expanded.iter().sum::<f64>() / expanded.len() as f64,
+            gradient: vec![0.0; total],
+            loss: f64::NAN,
+            data, action, options, schedule, network, mixture, covariance, expanded, class, log_noise, team, workers, stream,
+        })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &UNet {
+        &self.network
+    }
+
+    /// Changes the number of steps, for example after timing the first ones.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.options.steps = steps;
+        self.adam.set_total(steps);
+    }
+
+    /// Whether all steps are taken.
+    pub fn is_finished(&self) -> bool {
+        self.adam.steps() >= self.options.steps
+    }
+
+    /// Takes one step.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] when the loss is; the weights are then those before the step. What the
+    /// force raises.
+    pub fn step(&mut self) -> Result<Progress> {
+        self.network.refresh_adjoint(self.adam.weights(), &mut self.adjoint);
+        let batch = self.options.batch;
+        let shared = Shared {
+            data: &self.data,
+            network: &self.network,
+            weights: self.adam.weights(),
+            adjoint: &self.adjoint,
+            mixture: &self.mixture,
+            covariance: &self.expanded,
+            class: &self.class,
+            data_variance: self.data_variance,
+            log_noise: self.log_noise,
+            batch,
+            stream: self.stream.at_step(self.adam.steps() + 1),
+        };
+        let failure: Mutex<Option<Interrupt>> = Mutex::new(None);
+        let parts = self.chunks.len();
+        self.team.for_each(&mut self.workers, &mut self.chunks, |worker, part, chunk| {
+            chunk.gradient.fill(0.0);
+            chunk.moments.fill([0.0; 4]);
+            chunk.loss = 0.0;
+            // Strided, so that every part has its share of each noise level: they cost the same but
+            // differ in gradient, and the parts' sums then have similar size.
+            for index in (part..batch).step_by(parts) {
+                if let Err(interrupt) = worker.add(&shared, index, chunk) {
+                    *failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(interrupt);
+                    return;
+                }
+            }
+        });
+        match failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+            None => {}
+            Some(Interrupt::Stop(error)) => return Err(error),
+            Some(Interrupt::Reject) => return Err(Error::invalid("training data", "rejected", "configurations with a force")),
+        }
+        self.apply()
+    }
+
+    /// Sums the parts in order and moves the weights.
+    fn apply(&mut self) -> Result<Progress> {
+        self.gradient.fill(0.0);
+        let mut moments = self.mixture.sums();
+        let mut loss = 0.0;
+        for chunk in &self.chunks {
+            self.gradient.iter_mut().zip(&chunk.gradient).for_each(|(sum, g)| *sum += g);
+            for (sum, part) in moments.iter_mut().zip(&chunk.moments) {
+                sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            }
+            loss += chunk.loss;
+        }
+        if !loss.is_finite() {
+            return Err(Error::NotFinite { what: "training loss".into(), index: self.adam.steps() as usize, value: loss });
+        }
+        let rate = self.adam.rate();
+        let gradient_norm = self.adam.update(&self.gradient);
+        self.mixture.update(&moments);
+        self.loss = if self.loss.is_nan() { loss } else { 0.99 * self.loss + 0.01 * loss };
+        Ok(Progress { step: self.adam.steps(), loss: self.loss, gradient_norm, rate })
+    }
+
+    /// The model with the averaged weights, without a measured posterior table.
+    ///
+    /// # Errors
+    /// Those of [`Model::new`].
+    pub fn snapshot(&self) -> Result<Model> {
+        let record = TrainingRecord {
+            steps: self.adam.steps(),
+            batch: self.options.batch,
+            configurations: self.data.training(),
+            seed: self.options.seed,
+            version: env!("CARGO_PKG_VERSION").into(),
+            command: self.options.command.clone(),
+            loss: self.loss.is_finite().then_some(self.loss),
+        };
+        let metadata = Metadata {
+            schema: SCHEMA,
+            schedule: self.schedule,
+            extents: self.data.lattice().extents().to_vec(),
+            network: self.network.shape().clone(),
+            covariance: self.covariance.clone(),
+            posterior: PosteriorTable::default(),
+            action: self.action.clone(),
+            training: record,
+        };
+        Model::new(metadata, self.adam.average().to_vec())
+    }
+
+    /// The finished model: averaged weights, and the denoiser's error measured on held-out data.
+    ///
+    /// # Errors
+    /// As [`Trainer::snapshot`].
+    pub fn finish(&self) -> Result<Model> {
+        let mut model = self.snapshot()?;
+        let table = measure_posterior(&model, &self.data, self.log_noise, self.options.threads)?;
+        model.metadata_mut().posterior = table;
+        model.metadata().validate()?;
+        Ok(model)
+    }
+}
