@@ -116,6 +116,24 @@ impl LatticeFourier {
         }
     }
 
+    /// The multiplier whose filter is the convolution with `kernel` (real and even in x):
+    /// sum_x cos(px) kernel_x.
+    pub fn multiplier(&mut self, kernel: &[f64], out: &mut [f64]) {
+        self.load(kernel, None);
+        self.transform(false);
+        out.iter_mut().zip(&self.spectrum).for_each(|(value, z)| *value = z.re);
+    }
+
+    /// The multiplier of the square, point by point, of the kernel that belongs to `multiplier`.
+    pub fn squared_kernel(&mut self, multiplier: &[f64], out: &mut [f64]) {
+        let mut origin = vec![0.0; self.sites];
+        origin[0] = 1.0;
+        let mut kernel = vec![0.0; self.sites];
+        self.filter(&origin, multiplier, &mut kernel);
+        kernel.iter_mut().for_each(|value| *value *= *value);
+        self.multiplier(&kernel, out);
+    }
+
     /// sum_p weight_p |field_p|^2: minus twice the exponent of a Gaussian with precision `weight`.
     pub fn quadratic_form(&mut self, field: &[f64], weight: &[f64]) -> f64 {
         self.load(field, None);

@@ -1,6 +1,42 @@
-//! placeholder
+//! # stoq: exactly corrected diffusion-model updates for lattice field theory
+//!
+//! A Markov chain of a lattice field theory gains one more update: a learned, global proposal from a
+//! diffusion model, accepted or rejected so that exp(-S)/Z stays the exact stationary law *whatever
+//! the network*. The network only sets the acceptance.
+//!
+//! The same objects serve Rust and, through [`capi`] and `include/stoq.h`, C and every other language.
+//!
+//! | room | what is there |
+//! |---|---|
+//! | [`action`] | Euclidean actions: phi^4, or the host's own |
+//! | [`diffusion`] | noise schedules, transition densities, the best noise levels |
+//! | [`nn`], [`model`], [`score`] | the native network, the model file (ONNX), score models |
+//! | [`train`] | score matching |
+//! | [`kernel`] | the exact kernels: `path`, `renoise`, HMC |
+//! | [`sampler`], [`analysis`] | equilibrium data; autocorrelations, errors, weights |
+//!
+//! ## One exact update
+//!
+//! With the exact score of a free field the weight is a constant and every proposal is accepted:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use stoq::{action::Phi4, diffusion::Schedule, kernel::{Chain, ChainOptions, Outcome}, lattice::Lattice, score::GaussianScore};
+//!
+//! let lattice = Lattice::new(&[8, 8])?;
+//! let mut action = Phi4::new(&lattice, 0.2, 0.0)?;
+//! let score = GaussianScore::free_field(lattice, Schedule::variance_expanding(25.0)?, 0.2)?;
+//! let mut chain = Chain::new(Arc::new(score), ChainOptions { levels: 5, ..Default::default() })?;
+//! let mut field = vec![0.0; 64];
+//! for _ in 0..10 {
+//!     assert_eq!(chain.step(&mut field, &mut action)?, Outcome::Accepted);
+//! }
+//! # Ok::<(), stoq::Error>(())
+//! ```
+
 pub mod action;
 pub mod analysis;
+pub mod capi;
 pub mod diffusion;
 pub mod error;
 pub mod files;

@@ -28,7 +28,9 @@ impl ActionRecord {
     /// [`Error::InvalidArgument`] if the record lacks it.
     pub fn coupling(&self, name: &str) -> Result<f64> {
         let found = self.couplings.get(name).copied();
-        found.ok_or_else(|| Error::invalid(&format!("coupling {name}"), "absent", &format!("a number, for {}", self.name)))
+        found.ok_or_else(|| {
+            Error::invalid(&format!("coupling {name}"), "absent", &format!("a number, for {}", self.name))
+        })
     }
 
     /// The action on `lattice`.

@@ -9,6 +9,7 @@
 //! because both ends of E\[log F - log B\] are Gaussian integrals (the quadratic forms average to V/2
 //! each). R_p depends on the level alone, so the best levels follow from a shortest path.
 
+use super::posterior::Posterior;
 use super::schedule::{Schedule, T_END};
 use super::transition::Transition;
 use crate::error::{Error, Result};
@@ -33,25 +34,17 @@ pub fn geometric_levels(schedule: &Schedule, smallest: f64, last: f64, count: us
     Ok(times)
 }
 
-/// The mode-wise error of a denoiser: fills R_p for a noise relative to the signal.
-pub type ErrorSpectrum<'a> = dyn Fn(f64, &mut [f64]) + 'a;
+/// The moments of x_0 given x at a noise relative to the signal.
+pub type PosteriorAt<'a> = dyn Fn(f64) -> Posterior + 'a;
 
 /// sum of e(b, a) over the steps of a path that ends at time 0: the divergence of the path up to a
 /// constant that does not depend on the levels, in nats.
-pub fn path_divergence(schedule: &Schedule, times: &[f64], modes: usize, error: &ErrorSpectrum<'_>) -> f64 {
-    let mut spectrum = vec![0.0; modes];
-    let mut lower = 0.0;
-    let mut sum = 0.0;
-    for &upper in times {
-        error(schedule.noise(upper), &mut spectrum);
-        sum += step_divergence(&Transition::new(schedule, lower, upper), &spectrum);
-        lower = upper;
-    }
-    sum
-}
-
-fn step_divergence(step: &Transition, spectrum: &[f64]) -> f64 {
-    0.5 * spectrum.iter().map(|&r| libm::log(step.reverse_variance(r) / step.forward_variance)).sum::<f64>()
+pub fn path_divergence(schedule: &Schedule, times: &[f64], posterior: &PosteriorAt<'_>) -> f64 {
+    let lowers = std::iter::once(&0.0).chain(times);
+    let steps = lowers.zip(times).map(|(&lower, &upper)| {
+        posterior(schedule.noise(upper)).step_divergence(&Transition::new(schedule, lower, upper))
+    });
+    steps.sum()
 }
 
 /// The `count` times, ascending and ending at `last`, that minimise [`path_divergence`], chosen among
@@ -64,8 +57,7 @@ pub fn optimal_levels(
     smallest: f64,
     last: f64,
     count: usize,
-    modes: usize,
-    error: &ErrorSpectrum<'_>,
+    posterior: &PosteriorAt<'_>,
 ) -> Result<Vec<f64>> {
     const FINE: usize = 256;
     if count >= FINE / 2 {
@@ -73,7 +65,7 @@ pub fn optimal_levels(
     }
     let candidates = geometric_levels(schedule, smallest.min(0.5 * schedule.noise(last)), last, FINE)?;
     check(count, last)?;
-    let cost = step_costs(schedule, &candidates, modes, error);
+    let cost = step_costs(schedule, &candidates, posterior);
     // best[a]: least cost of reaching time 0 from candidate a in the steps so far; `from` remembers how.
     let mut best: Vec<f64> = (0..FINE).map(|a| cost[a][0]).collect();
     let mut from = vec![vec![0usize; FINE]; count];
@@ -99,17 +91,13 @@ pub fn optimal_levels(
 }
 
 /// `cost[a][0]` is that of the step from candidate a to time 0, `cost[a][b + 1]` to candidate b < a.
-fn step_costs(schedule: &Schedule, candidates: &[f64], modes: usize, error: &ErrorSpectrum<'_>) -> Vec<Vec<f64>> {
-    let mut spectrum = vec![0.0; modes];
-    candidates
-        .iter()
-        .enumerate()
-        .map(|(a, &upper)| {
-            error(schedule.noise(upper), &mut spectrum);
-            let lowers = std::iter::once(&0.0).chain(&candidates[..a]);
-            lowers.map(|&lower| step_divergence(&Transition::new(schedule, lower, upper), &spectrum)).collect()
-        })
-        .collect()
+fn step_costs(schedule: &Schedule, candidates: &[f64], posterior: &PosteriorAt<'_>) -> Vec<Vec<f64>> {
+    let costs = candidates.iter().enumerate().map(|(a, &upper)| {
+        let posterior = posterior(schedule.noise(upper));
+        let lowers = std::iter::once(&0.0).chain(&candidates[..a]);
+        lowers.map(|&lower| posterior.step_divergence(&Transition::new(schedule, lower, upper))).collect()
+    });
+    costs.collect()
 }
 
 fn check(count: usize, last: f64) -> Result<()> {
@@ -129,17 +117,19 @@ mod tests {
     const DATA: f64 = 2.0;
 
     /// Error of a one-mode "denoiser" that is worse than the Wiener filter around noise 1.
-    fn error(noise: f64, out: &mut [f64]) {
+    fn posterior(noise: f64) -> Posterior {
         let xi = noise * noise;
-        out[0] = DATA * xi / (DATA + xi) * (1.0 + 0.5 * (-(noise.ln().powi(2))).exp());
+        let variance = DATA * xi / (DATA + xi) * (1.0 + 0.5 * (-(noise.ln().powi(2))).exp());
+        Posterior { variance: vec![variance], response: None }
     }
 
     #[test]
     fn for_an_exact_gaussian_every_grid_has_the_same_divergence() {
         let schedule = Schedule::variance_expanding(25.0).unwrap();
-        let exact = |noise: f64, out: &mut [f64]| out[0] = DATA * noise * noise / (DATA + noise * noise);
-        let few = path_divergence(&schedule, &[0.3, 1.0], 1, &exact);
-        let many = path_divergence(&schedule, &geometric_levels(&schedule, 0.01, 1.0, 50).unwrap(), 1, &exact);
+        let exact =
+            |noise: f64| Posterior { variance: vec![DATA * noise * noise / (DATA + noise * noise)], response: None };
+        let few = path_divergence(&schedule, &[0.3, 1.0], &exact);
+        let many = path_divergence(&schedule, &geometric_levels(&schedule, 0.01, 1.0, 50).unwrap(), &exact);
         assert!((few - many).abs() < 1e-10);
         // ... which is the closed form 1/2 ln(C / (C + Xi(1))), the difference of two entropies.
         assert!((few - 0.5 * (DATA / (DATA + schedule.variance(1.0))).ln()).abs() < 1e-10);
@@ -148,9 +138,9 @@ mod tests {
     #[test]
     fn optimal_levels_beat_geometric_ones_and_any_small_change() {
         let schedule = Schedule::variance_expanding(25.0).unwrap();
-        let divergence = |times: &[f64]| path_divergence(&schedule, times, 1, &error);
+        let divergence = |times: &[f64]| path_divergence(&schedule, times, &posterior);
         for count in [1, 2, 5, 12] {
-            let best = optimal_levels(&schedule, 0.02, 1.0, count, 1, &error).unwrap();
+            let best = optimal_levels(&schedule, 0.02, 1.0, count, &posterior).unwrap();
             assert_eq!((best.len(), best[count - 1]), (count, 1.0));
             assert!(best.windows(2).all(|pair| pair[0] < pair[1]));
             let geometric = geometric_levels(&schedule, 0.05, 1.0, count).unwrap();
@@ -171,7 +161,7 @@ mod tests {
         assert!(geometric_levels(&schedule, 0.1, 1.0, 0).is_err());
         assert!(geometric_levels(&schedule, 0.0, 1.0, 5).is_err());
         assert!(geometric_levels(&schedule, 100.0, 1.0, 5).is_err());
-        assert!(optimal_levels(&schedule, 0.1, 1.5, 5, 1, &error).is_err());
-        assert!(optimal_levels(&schedule, 0.1, 1.0, 0, 1, &error).is_err());
+        assert!(optimal_levels(&schedule, 0.1, 1.5, 5, &posterior).is_err());
+        assert!(optimal_levels(&schedule, 0.1, 1.0, 0, &posterior).is_err());
     }
 }

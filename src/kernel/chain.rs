@@ -112,8 +112,8 @@ impl Chain {
         };
         let stream = Stream::new(options.seed, options.chain, 0)?;
         let sites = score.lattice().sites();
-        let error = |noise: f64, out: &mut [f64]| score.denoising_error(noise, out);
-        let times = optimal_levels(score.schedule(), score.smallest_noise(), last, options.levels, sites, &error)?;
+        let posterior = |noise: f64| score.posterior(noise);
+        let times = optimal_levels(score.schedule(), score.smallest_noise(), last, options.levels, &posterior)?;
         let fingerprint = state::fingerprint(score.fingerprint(), &options);
         let process = PathProcess::new(score, &times, options.kernel == Kernel::Path, pool, options.threads)?;
         Ok(Chain {
@@ -266,7 +266,11 @@ impl Chain {
             (None, _) => {
                 self.pending = false;
                 let expected = "a finite action: a chain must start from a field of positive probability";
-                return Err(Error::invalid("action of the current field", "not finite, or rejected by the host", expected));
+                return Err(Error::invalid(
+                    "action of the current field",
+                    "not finite, or rejected by the host",
+                    expected,
+                ));
             }
             (Some(_), None) => f64::NAN,
         };

@@ -5,6 +5,7 @@ mod chain;
 pub mod hmc;
 mod outcome;
 mod process;
+mod reverse;
 mod state;
 
 pub use chain::{Chain, ChainOptions, Kernel, Statistics};

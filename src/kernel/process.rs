@@ -4,29 +4,17 @@
 //!
 //!   log r = sum_n log F(x_n | x_(n-1)) - sum_n log B(x_(n-1) | x_n)  \[ - log prior(x_N) \]
 //!
-//! is known in closed form: F and B are Gaussian (`diffusion::Transition`). Path-space Metropolis uses
+//! is known in closed form: F and B are Gaussian (`diffusion::Transition`, `reverse.rs`). Path-space Metropolis uses
 //! log w = -S(x_0) + log r with the prior; renoise uses the difference of log r of two paths that share
 //! their last point. No divergence and no Jacobian appears.
 
+use super::reverse::{ReverseKernel, Shape};
 use crate::diffusion::Transition;
 use crate::error::{Error, Result};
 use crate::fourier::LatticeFourier;
 use crate::rng::{MAX_LEVEL, Purpose, Stream};
 use crate::score::{Evaluator, Score};
 use std::sync::Arc;
-
-/// One reverse kernel B(x_b | x_a), diagonal in momentum space around its mean.
-struct Step {
-    transition: Transition,
-    /// f_a, by which a field is divided before it is denoised.
-    signal: f64,
-    /// Standard deviation of each mode.
-    deviation: Vec<f64>,
-    /// Inverse variance of each mode.
-    precision: Vec<f64>,
-    /// log F - log B without the two exponents: 1/2 sum_p log(variance_p / forward_variance).
-    log_normalisation: f64,
-}
 
 /// Where paths start.
 struct Prior {
@@ -39,10 +27,11 @@ struct Prior {
 /// The paths of one score model over fixed times, and the memory to walk them in batches.
 pub struct PathProcess {
     sites: usize,
-    steps: Vec<Step>,
+    steps: Vec<ReverseKernel>,
     prior: Option<Prior>,
     evaluator: Box<dyn Evaluator>,
     fourier: LatticeFourier,
+    shape: Shape,
     noise: Vec<f64>,
     levels: Vec<f64>,
     scaled: Vec<f64>,
@@ -68,11 +57,16 @@ impl PathProcess {
         }
         let sites = score.lattice().sites();
         let (schedule, last) = (*score.schedule(), times[times.len() - 1]);
+        let mut fourier = LatticeFourier::new(score.lattice());
         let lower = std::iter::once(0.0).chain(times.iter().copied());
-        let steps: Vec<Step> = lower.zip(times).map(|(lower, &upper)| {
-            let transition = Transition::new(&schedule, lower, upper);
-            Step::new(transition, schedule.signal(upper), &*score)
-        }).collect();
+        let steps: Vec<ReverseKernel> = lower
+            .zip(times)
+            .map(|(lower, &upper)| {
+                let transition = Transition::new(&schedule, lower, upper);
+                let posterior = score.posterior(transition.noise);
+                ReverseKernel::new(transition, schedule.signal(upper), posterior, &mut fourier)
+            })
+            .collect();
         let prior = prior.then(|| {
             let (f, xi) = (schedule.signal(last), schedule.variance(last));
             Prior::new(score.covariance().iter().map(|c| f * f * c + xi))
@@ -81,7 +75,8 @@ impl PathProcess {
         Ok(PathProcess {
             sites,
             prior,
-            fourier: LatticeFourier::new(score.lattice()),
+            fourier,
+            shape: Shape::new(sites),
             evaluator: score.evaluator(threads)?,
             noise: vec![0.0; sites],
             levels: vec![0.0; room],
@@ -111,11 +106,17 @@ impl PathProcess {
     pub fn generate(&mut self, streams: &[Stream], fields: &mut [f64], log_ratio: &mut [f64]) -> Result<()> {
         let (sites, batch) = (self.sites, streams.len());
         if batch > self.batch() || fields.len() != batch * sites || log_ratio.len() != batch {
-            return Err(Error::shape("batch of paths", (batch, fields.len(), log_ratio.len()), (batch, batch * sites, batch)));
+            return Err(Error::shape(
+                "batch of paths",
+                (batch, fields.len(), log_ratio.len()),
+                (batch, batch * sites, batch),
+            ));
         }
         log_ratio.fill(0.0);
         if let Some(prior) = &self.prior {
-            for ((stream, field), log_ratio) in streams.iter().zip(fields.chunks_exact_mut(sites)).zip(log_ratio.iter_mut()) {
+            for ((stream, field), log_ratio) in
+                streams.iter().zip(fields.chunks_exact_mut(sites)).zip(log_ratio.iter_mut())
+            {
                 stream.normals(Purpose::Prior, 0, &mut self.noise);
                 *log_ratio += prior.log_normalisation + 0.5 * square(&self.noise);
                 self.fourier.filter(&self.noise, &prior.deviation, field);
@@ -128,12 +129,12 @@ impl PathProcess {
             self.evaluator.denoise(&self.levels[..batch], scaled, &mut self.denoised[..batch * sites])?;
             let paths = fields.chunks_exact_mut(sites).zip(self.denoised.chunks_exact(sites));
             for ((stream, (field, denoised)), log_ratio) in streams.iter().zip(paths).zip(log_ratio.iter_mut()) {
+                let log_normalisation = step.shape(&mut self.fourier, denoised, &mut self.shape);
                 stream.normals(Purpose::Reverse, index as u32, &mut self.noise);
-                // -log B: the quadratic form of the noise is the same in any orthonormal basis.
-                let reverse = 0.5 * square(&self.noise);
-                self.fourier.filter(&self.noise, &step.deviation, &mut self.path[..sites]);
-                let forward = step.walk(field, denoised, &self.path[..sites]);
-                *log_ratio += step.log_normalisation + reverse - forward;
+                let noise = &mut self.path[..sites];
+                self.shape.colour(&mut self.fourier, &self.noise, noise);
+                let forward = walk(step, field, denoised, noise);
+                *log_ratio += log_normalisation + 0.5 * square(&self.noise) - forward;
             }
         }
         Ok(())
@@ -153,7 +154,7 @@ impl PathProcess {
         self.path[..sites].copy_from_slice(field);
         for (index, step) in self.steps.iter().enumerate() {
             stream.normals(Purpose::Forward, index as u32, &mut self.noise);
-            log_ratio += step.log_normalisation - 0.5 * square(&self.noise);
+            log_ratio -= 0.5 * square(&self.noise);
             let deviation = step.transition.forward_variance.sqrt();
             let (below, above) = self.path.split_at_mut((index + 1) * sites);
             let (x_b, x_a) = (&below[index * sites..], &mut above[..sites]);
@@ -169,10 +170,11 @@ impl PathProcess {
         for (index, step) in self.steps.iter().enumerate() {
             let (x_b, x_a) = self.path[index * sites..(index + 2) * sites].split_at(sites);
             let denoised = &self.denoised[index * sites..(index + 1) * sites];
-            for (((z, b), a), d) in self.noise.iter_mut().zip(x_b).zip(x_a).zip(denoised) {
-                *z = b - (step.transition.state_weight * a + step.transition.data_weight * d);
+            for (((z, b), &a), &d) in self.noise.iter_mut().zip(x_b).zip(x_a).zip(denoised) {
+                *z = b - step.mean(a, d);
             }
-            log_ratio += 0.5 * self.fourier.quadratic_form(&self.noise, &step.precision);
+            log_ratio += step.shape(&mut self.fourier, denoised, &mut self.shape);
+            log_ratio += 0.5 * self.shape.whitened_square(&mut self.fourier, &mut self.noise);
         }
         last.copy_from_slice(&self.path[count * sites..]);
         if let Some(prior) = &self.prior {
@@ -182,33 +184,16 @@ impl PathProcess {
     }
 }
 
-impl Step {
-    fn new(transition: Transition, signal: f64, score: &dyn Score) -> Self {
-        let mut variance = vec![0.0; score.lattice().sites()];
-        score.denoising_error(transition.noise, &mut variance);
-        variance.iter_mut().for_each(|r| *r = transition.reverse_variance(*r));
-        let logs: f64 = variance.iter().map(|&v| libm::log(v / transition.forward_variance)).sum();
-        Step {
-            transition,
-            signal,
-            deviation: variance.iter().map(|v| v.sqrt()).collect(),
-            precision: variance.iter().map(|v| 1.0 / v).collect(),
-            log_normalisation: 0.5 * logs,
-        }
+/// Moves x_a in `field` to x_b = mean + noise and returns -log F(x_a | x_b) without normalisation.
+fn walk(step: &ReverseKernel, field: &mut [f64], denoised: &[f64], noise: &[f64]) -> f64 {
+    let mut sum = 0.0;
+    for ((x, &d), &z) in field.iter_mut().zip(denoised).zip(noise) {
+        let lower = step.mean(*x, d) + z;
+        let difference = *x - step.transition.forward_factor * lower;
+        sum += difference * difference;
+        *x = lower;
     }
-
-    /// Moves x_a in `field` to x_b = mean + noise and returns -log F(x_a | x_b) without normalisation.
-    fn walk(&self, field: &mut [f64], denoised: &[f64], noise: &[f64]) -> f64 {
-        let t = &self.transition;
-        let mut sum = 0.0;
-        for ((x, &d), &z) in field.iter_mut().zip(denoised).zip(noise) {
-            let lower = t.state_weight * *x + t.data_weight * d + z;
-            let difference = *x - t.forward_factor * lower;
-            sum += difference * difference;
-            *x = lower;
-        }
-        0.5 * sum / t.forward_variance
-    }
+    0.5 * sum / step.transition.forward_variance
 }
 
 impl Prior {

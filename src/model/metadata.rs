@@ -32,14 +32,59 @@ pub struct Metadata {
     pub training: TrainingRecord,
 }
 
-/// Mean squared error of the denoiser, R_p(sigma) = <|x0_p - D_p(x)|^2>, measured on held-out data:
-/// the covariance of x0 given x, averaged over x, that the reverse kernels use.
+/// Moments of the clean field given a noisy one (`diffusion::Posterior`), measured on held-out data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PosteriorTable {
-    /// ln sigma of each row, increasing.
-    pub log_noise: Vec<f64>,
-    /// One row a noise level, one value a momentum class.
-    pub variance: Vec<Vec<f64>>,
+    /// One row a noise level, ascending.
+    pub rows: Vec<PosteriorRow>,
+}
+
+/// One noise level of a [`PosteriorTable`]; arrays hold one value a momentum class.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PosteriorRow {
+    /// ln sigma.
+    pub log_noise: f64,
+    /// R_p = <|x0_p - D_p(x)|^2>, the mean squared error of the denoiser.
+    pub variance: Vec<f64>,
+    /// Mean and standard deviation of V^-1 sum_x D^2.
+    pub mean_square: [f64; 2],
+    /// `diffusion::Response::linear`.
+    pub linear: Vec<f64>,
+    /// `diffusion::Response::quadratic`.
+    pub quadratic: Vec<f64>,
+    /// `diffusion::Response::curvature`.
+    pub curvature: [f64; 2],
+    /// `diffusion::Response::local_variance`.
+    pub local_variance: f64,
+}
+
+impl PosteriorTable {
+    /// The rows around ln sigma, and how far it is from the first to the second (clamped).
+    /// The table must not be empty.
+    pub fn bracket(&self, log_noise: f64) -> (&PosteriorRow, &PosteriorRow, f64) {
+        let above = self.rows.partition_point(|row| row.log_noise < log_noise).min(self.rows.len() - 1);
+        let (low, high) = (&self.rows[above.saturating_sub(1)], &self.rows[above]);
+        let width = high.log_noise - low.log_noise;
+        (low, high, if width > 0.0 { ((log_noise - low.log_noise) / width).clamp(0.0, 1.0) } else { 0.0 })
+    }
+
+    fn validate(&self, classes: usize) -> Result<()> {
+        if self.rows.windows(2).any(|pair| pair[0].log_noise >= pair[1].log_noise) {
+            return Err(Error::invalid("posterior table", "unordered", "rows with increasing log_noise"));
+        }
+        for row in &self.rows {
+            let arrays = [&row.variance, &row.linear, &row.quadratic];
+            for values in arrays {
+                require_length("row of the posterior table", values.len(), classes)?;
+                require_finite("posterior table", values)?;
+            }
+            positive("posterior variance", &row.variance)?;
+            let scalars = [row.log_noise, row.mean_square[0], row.curvature[0], row.curvature[1], row.local_variance];
+            require_finite("posterior table", &scalars)?;
+            positive("deviation of the mean square", &row.mean_square[1..])?;
+        }
+        Ok(())
+    }
 }
 
 /// How a model was trained.
@@ -76,16 +121,7 @@ impl Metadata {
         let (_, classes) = momentum_classes(&lattice);
         require_length("covariance", self.covariance.len(), classes)?;
         positive("covariance", &self.covariance)?;
-        let table = &self.posterior;
-        require_length("rows of the posterior table", table.variance.len(), table.log_noise.len())?;
-        require_finite("noise levels of the posterior table", &table.log_noise)?;
-        if table.log_noise.windows(2).any(|pair| pair[0] >= pair[1]) {
-            return Err(Error::invalid("posterior.log_noise", format!("{:?}", table.log_noise), "increasing values"));
-        }
-        for row in &table.variance {
-            require_length("row of the posterior table", row.len(), classes)?;
-            positive("posterior variance", row)?;
-        }
+        self.posterior.validate(classes)?;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ mod metadata;
 pub mod onnx;
 
 pub use crate::action::ActionRecord;
-pub use metadata::{Metadata, PosteriorTable, SCHEMA, TrainingRecord};
+pub use metadata::{Metadata, PosteriorRow, PosteriorTable, SCHEMA, TrainingRecord};
 
 use crate::error::{Error, Result, require_length};
 use crate::fourier::momentum_classes;

@@ -1,7 +1,7 @@
 //! The exact score of a Gaussian (free) theory, D_p = C_p x_p / (C_p + noise^2): the Wiener filter.
 
 use super::{Evaluator, Score};
-use crate::diffusion::Schedule;
+use crate::diffusion::{Posterior, Schedule};
 use crate::error::{Error, Result, require_length};
 use crate::fourier::LatticeFourier;
 use crate::lattice::Lattice;
@@ -59,8 +59,8 @@ impl Score for GaussianScore {
         &self.covariance
     }
 
-    fn denoising_error(&self, noise: f64, out: &mut [f64]) {
-        wiener_error(&self.covariance, noise, out);
+    fn posterior(&self, noise: f64) -> Posterior {
+        Posterior { variance: wiener_error(&self.covariance, noise), response: None }
     }
 
     fn fingerprint(&self) -> u64 {
@@ -77,9 +77,9 @@ impl Score for GaussianScore {
 }
 
 /// Mean squared error of the Wiener filter, C noise^2 / (C + noise^2).
-pub(super) fn wiener_error(covariance: &[f64], noise: f64, out: &mut [f64]) {
+pub(super) fn wiener_error(covariance: &[f64], noise: f64) -> Vec<f64> {
     let xi = noise * noise;
-    out.iter_mut().zip(covariance).for_each(|(error, &c)| *error = c * xi / (c + xi));
+    covariance.iter().map(|&c| c * xi / (c + xi)).collect()
 }
 
 /// The Wiener filter C / (C + noise^2).

@@ -9,7 +9,7 @@ pub use gaussian::GaussianScore;
 pub use native::{INPUTS, NativeScore, Preconditioning};
 pub use team::Team;
 
-use crate::diffusion::Schedule;
+use crate::diffusion::{Posterior, Schedule};
 use crate::error::Result;
 use crate::lattice::Lattice;
 use std::sync::Arc;
@@ -25,9 +25,9 @@ pub trait Score: Send + Sync {
     /// Covariance C_p of the data, one value a momentum: the Gaussian prior is N(0, f(T)^2 C + Xi(T)).
     fn covariance(&self) -> &[f64];
 
-    /// Fills R_p, the mean squared error of the denoised field in each mode, for a noise (standard
-    /// deviation relative to the signal). It shapes the proposal; exactness does not depend on it.
-    fn denoising_error(&self, noise: f64, out: &mut [f64]);
+    /// Moments of the clean field given a noisy one, for a noise (standard deviation relative to the
+    /// signal). They shape the proposal; exactness does not depend on them.
+    fn posterior(&self, noise: f64) -> Posterior;
 
     /// Smallest noise relative to the signal at which the model is meant to be evaluated.
     fn smallest_noise(&self) -> f64 {

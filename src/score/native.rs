@@ -8,11 +8,11 @@
 
 use super::gaussian::{wiener_error, wiener_filter};
 use super::{Evaluator, Score, Team};
-use crate::diffusion::Schedule;
+use crate::diffusion::{Posterior, Response, Schedule};
 use crate::error::{Result, require_length};
 use crate::fourier::{LatticeFourier, momentum_classes};
 use crate::lattice::Lattice;
-use crate::model::Model;
+use crate::model::{Model, PosteriorRow};
 use crate::nn::embedding::EmbeddingTape;
 use crate::nn::{Real, Tape, UNet};
 use std::sync::Arc;
@@ -106,25 +106,37 @@ impl Score for NativeScore {
         &self.covariance
     }
 
-    /// Interpolates the measured table in ln sigma, as a fraction of the error of the Wiener filter
-    /// (a smooth ratio that tends to 1 at both ends); without a table, the Wiener filter's own.
-    fn denoising_error(&self, noise: f64, out: &mut [f64]) {
-        wiener_error(&self.covariance, noise, out);
+    /// Interpolates the measured table in ln sigma: R_p as a fraction of the error of the Wiener
+    /// filter, which tends to 1 at both ends. Without a table, the Wiener filter's own error.
+    fn posterior(&self, noise: f64) -> Posterior {
+        let mut variance = wiener_error(&self.covariance, noise);
         let table = &self.model.metadata().posterior;
-        let Some(last) = table.log_noise.len().checked_sub(1) else { return };
-        let position = libm::log(noise);
-        let above = table.log_noise.partition_point(|&level| level < position).clamp(1, last.max(1)).min(last);
-        let below = above.saturating_sub(1);
-        let (low, high) = (table.log_noise[below], table.log_noise[above]);
-        let fraction = if high > low { ((position - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 };
-        let ratio = |row: usize, class: usize| {
-            let (c, xi) = (self.model.metadata().covariance[class], libm::exp(2.0 * table.log_noise[row]));
-            table.variance[row][class] * (c + xi) / (c * xi)
-        };
-        for (error, &class) in out.iter_mut().zip(&self.class) {
-            let class = class as usize;
-            *error *= (1.0 - fraction) * ratio(below, class) + fraction * ratio(above, class);
+        if table.rows.is_empty() {
+            return Posterior { variance, response: None };
         }
+        let (below, above, fraction) = table.bracket(libm::log(noise));
+        let mix = |low: f64, high: f64| (1.0 - fraction) * low + fraction * high;
+        let ratio = |row: &PosteriorRow, class: usize| {
+            let (c, xi) = (self.model.metadata().covariance[class], libm::exp(2.0 * row.log_noise));
+            row.variance[class] * (c + xi) / (c * xi)
+        };
+        for (variance, &class) in variance.iter_mut().zip(&self.class) {
+            *variance *= mix(ratio(below, class as usize), ratio(above, class as usize));
+        }
+        let expand = |low: &[f64], high: &[f64]| -> Vec<f64> {
+            self.class.iter().map(|&class| mix(low[class as usize], high[class as usize])).collect()
+        };
+        let response = Response {
+            mean_square: (
+                mix(below.mean_square[0], above.mean_square[0]),
+                mix(below.mean_square[1], above.mean_square[1]),
+            ),
+            linear: expand(&below.linear, &above.linear),
+            quadratic: expand(&below.quadratic, &above.quadratic),
+            curvature: std::array::from_fn(|i| mix(below.curvature[i], above.curvature[i])),
+            local_variance: mix(below.local_variance, above.local_variance),
+        };
+        Posterior { variance, response: Some(response) }
     }
 
     fn fingerprint(&self) -> u64 {
@@ -133,7 +145,13 @@ impl Score for NativeScore {
 
     fn evaluator(self: Arc<Self>, threads: usize) -> Result<Box<dyn Evaluator>> {
         let workers = (0..threads).map(|_| Worker::new(&self)).collect();
-        Ok(Box::new(NativeEvaluator { team: Team::new(threads)?, workers, levels: Vec::new(), items: Vec::new(), score: self }))
+        Ok(Box::new(NativeEvaluator {
+            team: Team::new(threads)?,
+            workers,
+            levels: Vec::new(),
+            items: Vec::new(),
+            score: self,
+        }))
     }
 }
 

@@ -35,7 +35,12 @@ impl Team {
 
     /// Calls `work(worker, item index, item)` for every item; each worker serves one thread at a
     /// time. Which worker serves an item is not fixed, so results must not depend on it.
-    pub fn for_each<W: Send, I: Send>(&self, workers: &mut [W], items: &mut [I], work: impl Fn(&mut W, usize, &mut I) + Sync) {
+    pub fn for_each<W: Send, I: Send>(
+        &self,
+        workers: &mut [W],
+        items: &mut [I],
+        work: impl Fn(&mut W, usize, &mut I) + Sync,
+    ) {
         match &self.pool {
             Some(pool) if items.len() > 1 && workers.len() > 1 => {
                 // A shared counter: items may differ in cost, and cores may be shared with others.

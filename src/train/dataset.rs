@@ -55,7 +55,11 @@ impl Dataset {
         };
         let shape = array.shape().to_vec();
         let lattice = Lattice::new(shape.get(1..).unwrap_or(&[]))?;
-        let fields = if array.is_standard_layout() { array.into_raw_vec_and_offset().0 } else { array.iter().copied().collect() };
+        let fields = if array.is_standard_layout() {
+            array.into_raw_vec_and_offset().0
+        } else {
+            array.iter().copied().collect()
+        };
         Self::new(lattice, fields)
     }
 

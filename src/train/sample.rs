@@ -110,7 +110,15 @@ impl Worker {
         chunk.loss += loss * scale;
         let gradient = &mut chunk.gradient;
         let output = &self.output;
-        shared.network.backward(shared.weights, shared.adjoint, &self.embedding, output, gradient, None, &mut self.tape);
+        shared.network.backward(
+            shared.weights,
+            shared.adjoint,
+            &self.embedding,
+            output,
+            gradient,
+            None,
+            &mut self.tape,
+        );
         Ok(())
     }
 
@@ -132,7 +140,8 @@ impl Worker {
             return Ok(());
         };
         action.force(&self.clean, &mut self.force)?;
-        for ((a, &x), (&w, &out)) in self.force.iter_mut().zip(&self.noisy).zip(self.filtered.iter().zip(&self.output)) {
+        for ((a, &x), (&w, &out)) in self.force.iter_mut().zip(&self.noisy).zip(self.filtered.iter().zip(&self.output))
+        {
             *a = x + xi * *a - denoised(w, out);
         }
         let [aa, bb, ab] = &mut self.cross;

@@ -135,7 +135,19 @@ impl Trainer {
             data_variance: expanded.iter().sum::<f64>() / expanded.len() as f64,
             gradient: vec![0.0; total],
             loss: f64::NAN,
-            data, action, options, schedule, network, mixture, covariance, expanded, class, log_noise, team, workers, stream,
+            data,
+            action,
+            options,
+            schedule,
+            network,
+            mixture,
+            covariance,
+            expanded,
+            class,
+            log_noise,
+            team,
+            workers,
+            stream,
         })
     }
 
@@ -194,7 +206,9 @@ impl Trainer {
         match failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
             None => {}
             Some(Interrupt::Stop(error)) => return Err(error),
-            Some(Interrupt::Reject) => return Err(Error::invalid("training data", "rejected", "configurations with a force")),
+            Some(Interrupt::Reject) => {
+                return Err(Error::invalid("training data", "rejected", "configurations with a force"));
+            }
         }
         self.apply()
     }
@@ -212,7 +226,11 @@ impl Trainer {
             loss += chunk.loss;
         }
         if !loss.is_finite() {
-            return Err(Error::NotFinite { what: "training loss".into(), index: self.adam.steps() as usize, value: loss });
+            return Err(Error::NotFinite {
+                what: "training loss".into(),
+                index: self.adam.steps() as usize,
+                value: loss,
+            });
         }
         let rate = self.adam.rate();
         let gradient_norm = self.adam.update(&self.gradient);

@@ -73,7 +73,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         print_proposals(global, &result);
         results.push(result);
     }
-    let mut record = Record::new("check", json!({"model": options.model, "proposals": options.proposals, "seed": global.seed}));
+    let mut record =
+        Record::new("check", json!({"model": options.model, "proposals": options.proposals, "seed": global.seed}));
     record.set("path", json!(results.iter().map(Proposals::json).collect::<Vec<_>>()));
     record.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));
     let failed = match (options.require, results.last()) {
@@ -104,8 +105,8 @@ pub fn propose(
     let lattice = score.lattice().clone();
     let mut action = action.build(&lattice)?;
     let sites = lattice.sites();
-    let error = |noise: f64, out: &mut [f64]| score.denoising_error(noise, out);
-    let times = optimal_levels(score.schedule(), score.smallest_noise(), T_END, levels, sites, &error)?;
+    let posterior = |noise: f64| score.posterior(noise);
+    let times = optimal_levels(score.schedule(), score.smallest_noise(), T_END, levels, &posterior)?;
     let mut process = PathProcess::new(score.clone(), &times, true, BATCH, threads)?;
     let mut fields = vec![0.0; BATCH * sites];
     let mut log_weights = Vec::with_capacity(proposals);
@@ -140,9 +141,15 @@ pub fn propose(
 /// One line a result.
 pub fn print_proposals(global: &Global, result: &Proposals) {
     let pair = |e: &WeightEstimate| format!("{:.4}({:.4})", e.value, e.error);
-    say(global, &format!(
-        "path, {:3} score evaluations: acceptance {}  ESS {}  Var(log w) {}  {:.2} ms a proposal",
-        result.levels, pair(&result.acceptance), pair(&result.ess), pair(&result.variance), 1e3 * result.seconds,
-    ));
+    say(
+        global,
+        &format!(
+            "path, {:3} score evaluations: acceptance {}  ESS {}  Var(log w) {}  {:.2} ms a proposal",
+            result.levels,
+            pair(&result.acceptance),
+            pair(&result.ess),
+            pair(&result.variance),
+            1e3 * result.seconds,
+        ),
+    );
 }
-

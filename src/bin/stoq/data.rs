@@ -60,7 +60,9 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     });
     let text = serde_json::to_string_pretty(&sidecar).map_err(|error| Error::Internal(error.to_string()))?;
     stoq::files::write_atomically(&sidecar_path(&options.output), format!("{text}\n").as_bytes())?;
-    let line = |name: &str, e: &stoq::analysis::Estimate| format!("  {name:<10} {:.6} +- {:.6}   tau_int {:.2}", e.value, e.error, e.tau_int);
+    let line = |name: &str, e: &stoq::analysis::Estimate| {
+        format!("  {name:<10} {:.6} +- {:.6}   tau_int {:.2}", e.value, e.error, e.tau_int)
+    };
     say(global, &format!("{} configurations, HMC acceptance {:.3}", options.configs, report.hmc_acceptance));
     say(global, &line("abs_mag", &report.abs_mag));
     say(global, &line("phi2", &report.phi2));

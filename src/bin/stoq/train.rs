@@ -64,10 +64,15 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let (configurations, lattice) = (data.len(), data.lattice().clone());
     let mut steps = train.steps;
     let mut trainer = Trainer::new(data, action, train)?;
-    say(global, &format!(
-        "{configurations} configurations of {:?}, {} weights, {:.2} million multiply-adds an evaluation",
-        lattice.extents(), trainer.network().layout().total(), trainer.network().multiply_adds() as f64 * 1e-6,
-    ));
+    say(
+        global,
+        &format!(
+            "{configurations} configurations of {:?}, {} weights, {:.2} million multiply-adds an evaluation",
+            lattice.extents(),
+            trainer.network().layout().total(),
+            trainer.network().multiply_adds() as f64 * 1e-6,
+        ),
+    );
     let stop = interruption();
     let mut reporter = Reporter::new(global, steps);
     let clock = Instant::now();
@@ -77,7 +82,10 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
             steps = ((minutes * 60.0 / clock.elapsed().as_secs_f64()) * TIMED as f64).max(TIMED as f64) as u64;
             trainer.set_steps(steps);
             reporter.set_total(steps);
-            say(global, &format!("{minutes} minutes are about {steps} steps; --steps {steps} gives the same bits again"));
+            say(
+                global,
+                &format!("{minutes} minutes are about {steps} steps; --steps {steps} gives the same bits again"),
+            );
         }
         let seconds = clock.elapsed().as_secs_f64();
         reporter.update(progress.step, &format!("loss {:.5}, {seconds:.0} s", progress.loss));
@@ -88,14 +96,19 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     model.save(&options.output)?;
     let taken = model.metadata().training.steps;
     say(global, &format!("{}: {taken} steps in {training_seconds:.1} s", options.output.display()));
-    let mut record = Record::new("train", json!({"data": options.data, "steps": taken, "seed": global.seed, "threads": global.threads}));
+    let mut record = Record::new(
+        "train",
+        json!({"data": options.data, "steps": taken, "seed": global.seed, "threads": global.threads}),
+    );
     record.set("loss", json!(model.metadata().training.loss));
     record.set("seconds", json!({"total": start.elapsed().as_secs_f64(), "training": training_seconds}));
     if let Some(action) = model.metadata().action.clone().filter(|_| options.proposals >= 64) {
         let score = Arc::new(NativeScore::new(model)?);
         let results: Vec<Proposals> = [20, 40, 80]
             .into_iter()
-            .map(|levels| propose(score.clone(), &action, levels, options.proposals, global.seed, global.threads, &stop))
+            .map(|levels| {
+                propose(score.clone(), &action, levels, options.proposals, global.seed, global.threads, &stop)
+            })
             .collect::<Result<_, _>>()?;
         results.iter().for_each(|result| print_proposals(global, result));
         record.set("path", json!(results.iter().map(Proposals::json).collect::<Vec<_>>()));
@@ -114,8 +127,9 @@ fn action_of(options: &Options) -> Result<Option<ActionRecord>, Failure> {
         }
         Err(source) => return Err(Error::io(path, source).into()),
     };
-    let value: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| Error::invalid("data description", format!("{} ({error})", path.display()), "JSON as `stoq data` writes it"))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
+        Error::invalid("data description", format!("{} ({error})", path.display()), "JSON as `stoq data` writes it")
+    })?;
     let record = serde_json::from_value(value["action"].clone())
         .map_err(|error| Error::invalid("action", format!("{} ({error})", path.display()), "a name and couplings"))?;
     Ok(Some(record))

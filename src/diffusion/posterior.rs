@@ -1,0 +1,87 @@
+//! The covariance of the clean field x_0 given a noisy one x, as far as a reverse kernel uses it.
+//!
+//! Averaged over x it is diagonal in momentum space: R_p. Around that average it follows the state:
+//! where the curvature S'' of the action is larger, x_0 is known better. To first order in the
+//! change dh(z) of the curvature at site z, dCov(x, y) = -sum_z C(x - z) dh(z) C(z - y), C being the
+//! covariance with spectrum R_p. A network-independent fit on held-out data measures it through two
+//! even functions of the denoised field D: its lattice mean (a change common to all sites, diagonal
+//! in momentum space, mode by mode) and its local deviation (diagonal in position space).
+//! With it the divergence of a path falls from order 1/N in the number of steps towards 1/N^2.
+
+use super::transition::Transition;
+
+/// Moments of x_0 given x at one noise level.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Posterior {
+    /// R_p, one value a momentum.
+    pub variance: Vec<f64>,
+    /// How the covariance follows the state; none for a Gaussian theory.
+    pub response: Option<Response>,
+}
+
+/// The state dependence of the covariance, in terms of the denoised field D.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Response {
+    /// Mean and standard deviation of m = V^-1 sum_x D(x)^2 over the data.
+    pub mean_square: (f64, f64),
+    /// R_p(m) = R_p (1 + linear_p u + quadratic_p (u^2 - 1)), u = (m - mean) / deviation.
+    pub linear: Vec<f64>,
+    /// See `linear`.
+    pub quadratic: Vec<f64>,
+    /// -dh(z) = curvature\[0\] (D^2 - mean) + curvature\[1\] (D^4 - mean), means over the lattice.
+    pub curvature: [f64; 2],
+    /// Variance over sites and data of the local change of the variance, sum_z C(x - z)^2 (-dh(z)).
+    pub local_variance: f64,
+}
+
+/// Bounds of the factor on a variance: a fit is not trusted beyond them.
+pub const FACTOR: (f64, f64) = (0.3, 3.0);
+
+impl Response {
+    /// u of a denoised field.
+    pub fn strength(&self, denoised: &[f64]) -> f64 {
+        let mean = denoised.iter().map(|d| d * d).sum::<f64>() / denoised.len() as f64;
+        // Beyond four standard deviations there were no data: the fit is frozen there.
+        ((mean - self.mean_square.0) / self.mean_square.1).clamp(-4.0, 4.0)
+    }
+
+    /// Factor on R_p at strength u.
+    pub fn factor(&self, p: usize, u: f64) -> f64 {
+        (1.0 + self.linear[p] * u + self.quadratic[p] * (u * u - 1.0)).clamp(FACTOR.0, FACTOR.1)
+    }
+
+    /// -dh at every site.
+    pub fn curvature_change(&self, denoised: &[f64], out: &mut [f64]) {
+        let [square, quartic] = self.curvature;
+        let mut mean = 0.0;
+        for (out, d) in out.iter_mut().zip(denoised) {
+            let d2 = d * d;
+            *out = d2 * (square + quartic * d2);
+            mean += *out;
+        }
+        mean /= denoised.len() as f64;
+        out.iter_mut().for_each(|value| *value -= mean);
+    }
+}
+
+impl Posterior {
+    /// Expected log F - log B of a step, up to terms that cancel between steps: the loss of a
+    /// Gaussian kernel with the averaged covariance, less what following the state regains (second
+    /// order in the relative change of the variances: 1/4 of its variance, mode by mode).
+    pub fn step_divergence(&self, step: &Transition) -> f64 {
+        let weight = step.data_weight * step.data_weight;
+        let logs = self.variance.iter().map(|&r| libm::log(step.reverse_variance(r) / step.forward_variance));
+        let loss = 0.5 * logs.sum::<f64>();
+        let Some(response) = &self.response else { return loss };
+        let common: f64 = self
+            .variance
+            .iter()
+            .zip(response.linear.iter().zip(&response.quadratic))
+            .map(|(&r, (a, b))| (weight * r / step.reverse_variance(r)).powi(2) * (a * a + 2.0 * b * b))
+            .sum();
+        let sites = self.variance.len() as f64;
+        let mean = self.variance.iter().sum::<f64>() / sites;
+        let local = sites * (weight / step.reverse_variance(mean)).powi(2) * response.local_variance;
+        loss - 0.25 * (common + local)
+    }
+}

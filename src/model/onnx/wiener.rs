@@ -1,0 +1,111 @@
+//! The Wiener filter as matrix products: w_k = C_k/(C_k + sigma^2) x_k in the real Fourier basis of
+//! every axis. C is even in each component of the momentum, so products of cosines and sines are
+//! eigenvectors of the covariance as much as plane waves are.
+
+use super::builder::GraphBuilder;
+use crate::lattice::Lattice;
+use std::f64::consts::TAU;
+
+/// Adds the filter; `noise_variance` is the name of sigma^2 with one value a configuration.
+pub fn filter(
+    builder: &mut GraphBuilder,
+    lattice: &Lattice,
+    covariance: &[f64],
+    field: &str,
+    noise_variance: &str,
+) -> String {
+    let modes = transform(builder, lattice, field, false);
+    let by_mode = (0..lattice.sites()).map(|mode| {
+        let k: Vec<usize> = lattice.coordinates(mode).iter().map(|row| row.div_ceil(2)).collect();
+        covariance[lattice.index(&k)]
+    });
+    let dims = [&[1, 1], lattice.extents()].concat();
+    let covariance = builder.floats("covariance", &dims, by_mode);
+    let total = builder.node("Add", &[&covariance, noise_variance], "wiener.total", vec![]);
+    let multiplier = builder.node("Div", &[&covariance, &total], "wiener.multiplier", vec![]);
+    let kept = builder.node("Mul", &[&modes, &multiplier], "wiener.modes", vec![]);
+    transform(builder, lattice, &kept, true)
+}
+
+/// The orthonormal basis of functions on `extent` sites, one a row: constant, then cosine and sine of
+/// k = 1, 2, ..., then the alternating one if `extent` is even. Row r has |k| = ceil(r / 2).
+fn basis(extent: usize) -> Vec<f64> {
+    let n = extent as f64;
+    let value = |row: usize, x: usize| {
+        let k = row.div_ceil(2);
+        // Reduced modulo the extent first: exact angles for any site.
+        let angle = TAU * ((k * x) % extent) as f64 / n;
+        match row {
+            0 => (1.0 / n).sqrt(),
+            _ if 2 * k == extent => (1.0 / n).sqrt() * if x.is_multiple_of(2) { 1.0 } else { -1.0 },
+            _ if row % 2 == 1 => (2.0 / n).sqrt() * libm::cos(angle),
+            _ => (2.0 / n).sqrt() * libm::sin(angle),
+        }
+    };
+    (0..extent * extent).map(|index| value(index / extent, index % extent)).collect()
+}
+
+/// From sites to modes along every axis, or back, without a transposition of the field: a product from
+/// the right along the last axis, products from the left along the others.
+fn transform(builder: &mut GraphBuilder, lattice: &Lattice, field: &str, inverse: bool) -> String {
+    let (extents, rank) = (lattice.extents(), lattice.rank());
+    let (source, result) = if inverse { ("filtered", "filtered") } else { ("modes", "modes") };
+    let mut x = field.to_string();
+    for axis in (0..rank).rev() {
+        let n = extents[axis];
+        let (rows, columns) = (format!("fourier{n}"), format!("fourier{n}.transposed"));
+        let output = if axis == 0 && rank < 3 { result.to_string() } else { format!("{source}.axis{axis}") };
+        if axis + 1 == rank {
+            let matrix = matrix(builder, n, if inverse { &rows } else { &columns });
+            x = builder.node("MatMul", &[&x, &matrix], &output, vec![]);
+            continue;
+        }
+        if axis + 2 < rank {
+            let faster: usize = extents[axis + 1..].iter().product();
+            x = builder.reshape(&x, &[-1, n as i64, faster as i64], &format!("{output}.rows"));
+        }
+        let matrix = matrix(builder, n, if inverse { &columns } else { &rows });
+        x = builder.node("MatMul", &[&matrix, &x], &output, vec![]);
+    }
+    if rank < 3 {
+        return x;
+    }
+    let sites = extents.iter().map(|&extent| extent as i64);
+    builder.reshape(&x, &[-1, 1].into_iter().chain(sites).collect::<Vec<_>>(), result)
+}
+
+fn matrix(builder: &mut GraphBuilder, extent: usize, name: &str) -> String {
+    let values = basis(extent);
+    let transposed = name.ends_with("transposed");
+    let order = (0..extent * extent).map(|index| match transposed {
+        true => values[index % extent * extent + index / extent],
+        false => values[index],
+    });
+    builder.floats(name, &[extent, extent], order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_basis_is_orthonormal_and_ordered_by_momentum() {
+        for extent in [2, 3, 6, 7, 16] {
+            let basis = basis(extent);
+            let row = |r: usize| &basis[r * extent..(r + 1) * extent];
+            for a in 0..extent {
+                for b in 0..extent {
+                    let product: f64 = row(a).iter().zip(row(b)).map(|(a, b)| a * b).sum();
+                    assert!((product - f64::from(a == b)).abs() < 1e-14, "{extent} {a} {b}");
+                }
+                // Eigenvector of the second difference with eigenvalue 2 - 2 cos(2 pi k / n).
+                let k = a.div_ceil(2) as f64;
+                let eigenvalue = 2.0 - 2.0 * (TAU * k / extent as f64).cos();
+                for x in 0..extent {
+                    let second = 2.0 * row(a)[x] - row(a)[(x + 1) % extent] - row(a)[(x + extent - 1) % extent];
+                    assert!((second - eigenvalue * row(a)[x]).abs() < 1e-13);
+                }
+            }
+        }
+    }
+}
