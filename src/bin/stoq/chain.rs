@@ -2,8 +2,9 @@
 
 use super::common::{Failure, Global, Record, Reporter, SystemOptions, estimate, interruption, say};
 use clap::Args;
+use ndarray_npy::WriteNpyExt;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -42,6 +43,9 @@ pub struct Options {
     /// Length of an HMC trajectory
     #[arg(long, default_value_t = 1.0)]
     trajectory_length: f64,
+    /// Write the magnetisation after every measured update to this .npy file
+    #[arg(long, value_name = "FILE")]
+    series: Option<PathBuf>,
 }
 
 /// One kernel of the composition, with its own counters.
@@ -89,6 +93,9 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
     reporter.finish();
     let seconds = clock.elapsed().as_secs_f64() / series.len().max(1) as f64;
+    if let Some(path) = &options.series {
+        write_series(path, series.magnetisation())?;
+    }
     let summary = MagnetisationSummary::new(&[&series])?;
     report(global, options, &parts, &summary, seconds, start)
 }
@@ -140,6 +147,12 @@ fn move_all(parts: &mut [Part], action: &mut dyn Action, field: &mut [f64], upda
         part.accepted += u64::from(outcome == Outcome::Accepted);
     }
     Ok(())
+}
+
+fn write_series(path: &Path, values: &[f64]) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
+    ndarray::ArrayView1::from(values).write_npy(&mut bytes).map_err(|error| Error::Internal(format!("npy: {error}")))?;
+    Ok(stoq::files::write_atomically(path, &bytes)?)
 }
 
 fn report(
