@@ -151,7 +151,9 @@ fn move_all(parts: &mut [Part], action: &mut dyn Action, field: &mut [f64], upda
 
 fn write_series(path: &Path, values: &[f64]) -> Result<(), Failure> {
     let mut bytes = Vec::new();
-    ndarray::ArrayView1::from(values).write_npy(&mut bytes).map_err(|error| Error::Internal(format!("npy: {error}")))?;
+    ndarray::ArrayView1::from(values)
+        .write_npy(&mut bytes)
+        .map_err(|error| Error::Internal(format!("npy: {error}")))?;
     Ok(stoq::files::write_atomically(path, &bytes)?)
 }
 

@@ -1,0 +1,191 @@
+//! The C ABI as C sees it: `tests/c/*.c`, compiled against `include/stoq.h` and the shared library, with the
+//! address and undefined-behaviour sanitizers where they are. And, from Rust, that a move allocates nothing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::ptr::{null, null_mut};
+use stoq::capi::*;
+use stoq::diffusion::Schedule;
+use stoq::fourier::momentum_classes;
+use stoq::lattice::Lattice;
+use stoq::model::{ActionRecord, Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord};
+use stoq::nn::{UNet, UNetShape};
+use stoq::rng::{Purpose, Stream};
+
+const KAPPA: f64 = 0.21;
+
+/// An untrained network around the free field's covariance: far from phi^4 enough that moves are rejected,
+/// close enough that some are accepted.
+fn write_model(path: &Path) {
+    let lattice = Lattice::new(&[4, 4]).unwrap();
+    let network = UNetShape { inputs: 2, channels: vec![4, 6], embedding: 8 };
+    let (class, classes) = momentum_classes(&lattice);
+    let mut covariance = vec![0.0; classes];
+    for (momentum, &class) in class.iter().enumerate() {
+        let cosines: f64 =
+            lattice.coordinates(momentum).iter().map(|&k| (std::f64::consts::TAU * k as f64 / 4.0).cos()).sum();
+        covariance[class as usize] = 1.0 / (2.0 - 4.0 * KAPPA * cosines);
+    }
+    let stream = Stream::new(11, 0, 0).unwrap();
+    let mut parameters: Vec<f32> = UNet::new(&network, &lattice).unwrap().layout().initial(&stream);
+    let mut noise = vec![0.0; parameters.len()];
+    stream.normals(Purpose::Start, 0, &mut noise);
+    parameters.iter_mut().zip(noise).for_each(|(parameter, noise)| *parameter += 0.03 * noise as f32);
+    let metadata = Metadata {
+        schema: SCHEMA,
+        schedule: Schedule::variance_expanding(10.0).unwrap(),
+        extents: vec![4, 4],
+        network,
+        covariance,
+        posterior: PosteriorTable::default(),
+        action: Some(ActionRecord::phi4(KAPPA, 0.022)),
+        training: TrainingRecord::default(),
+    };
+    Model::new(metadata, parameters).unwrap().save(path).unwrap();
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder with the shared library that cargo built together with this test, under all its names.
+fn library_folder(temporary: &Path) -> PathBuf {
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();
+    let folder = temporary.join("lib");
+    std::fs::create_dir(&folder).unwrap();
+    let suffix = if cfg!(target_os = "macos") { "dylib" } else { "so" };
+    for name in [format!("libstoq.{suffix}"), format!("libstoq.{suffix}.{}", stoq::capi::ABI_VERSION)] {
+        let built = deps.join(format!("libstoq.{suffix}"));
+        std::fs::copy(&built, folder.join(name)).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
+    }
+    folder
+}
+
+const SANITIZERS: &str = "-fsanitize=address,undefined";
+
+fn sanitizers_link(folder: &Path) -> bool {
+    let source = folder.join("probe.c");
+    std::fs::write(&source, "int main(void) { return 0; }\n").unwrap();
+    let built = Command::new("cc").arg(SANITIZERS).arg(&source).arg("-o").arg(folder.join("probe")).output();
+    let runs = Command::new(folder.join("probe")).output();
+    matches!((built, runs), (Ok(built), Ok(runs)) if built.status.success() && runs.status.success())
+}
+
+fn compile_and_run(name: &str) {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    if Command::new("cc").arg("--version").output().is_err() {
+        return eprintln!("skipped: there is no C compiler `cc`");
+    }
+    let (library, program, model) = (library_folder(folder), folder.join(name), folder.join("model.onnx"));
+    write_model(&model);
+    let mut compiler = Command::new("cc");
+    compiler.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-g", "-O1", "-ffp-contract=off"]);
+    if sanitizers_link(folder) {
+        compiler.args([SANITIZERS, "-fno-sanitize-recover=all"]);
+    } else {
+        eprintln!("without sanitizers: they do not link here");
+    }
+    compiler
+        .arg("-I")
+        .arg(root().join("include"))
+        .arg(root().join(format!("tests/c/{name}.c")))
+        .arg("-o")
+        .arg(&program);
+    compiler.arg("-L").arg(&library).args(["-lstoq", "-lm"]);
+    let built = compiler.output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let paths = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
+    let mut run = Command::new(&program);
+    run.arg(&model).envs(paths.map(|name| (name, &library)));
+    // One test asks for more memory than there is; the sanitizer would end the program there.
+    let run = run.env("ASAN_OPTIONS", "allocator_may_return_null=1").output().unwrap();
+    let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{out}{errors}");
+    // The library prints nothing, and the programs one line each.
+    assert_eq!(out.lines().count(), 1, "{out}");
+    let foreign = |line: &&str| !line.starts_with("==") || !line.contains("AddressSanitizer");
+    assert_eq!(errors.lines().filter(foreign).collect::<Vec<_>>(), [""; 0]);
+    eprint!("{out}");
+}
+
+#[test]
+fn handles_fail_politely() {
+    compile_and_run("handles");
+}
+
+#[test]
+fn chains_agree_bit_for_bit() {
+    compile_and_run("chain");
+}
+
+thread_local!(static ALLOCATIONS: Cell<u64> = const { Cell::new(0) });
+
+struct Counting;
+
+// SAFETY: the system allocator, and a counter without a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// S = 0.6 sum phi^2 in a strided layout: every second double.
+unsafe extern "C" fn gaussian(_: *mut std::ffi::c_void, field: *const f64, sites: usize, action: *mut f64) -> i32 {
+    // SAFETY: the layout of the test has its sites at every second double.
+    unsafe { *action = (0..sites).map(|site| 0.6 * field.add(2 * site).read().powi(2)).sum() };
+    0
+}
+
+#[test]
+fn a_move_allocates_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("model.onnx");
+    write_model(&path);
+    let path = CString::new(path.to_str().unwrap()).unwrap();
+    for kernel in [STOQ_KERNEL_PATH, STOQ_KERNEL_RENOISE] {
+        let (mut model, mut action, mut chain) = (null_mut(), null_mut(), null_mut());
+        let mut layout = std::mem::MaybeUninit::<stoq_layout_t>::uninit();
+        let mut options = std::mem::MaybeUninit::<stoq_chain_options_t>::uninit();
+        let (mut field, mut proposal) = ([0.0f64; 32], [0.0f64; 32]);
+        // SAFETY: a contract for each call, kept: live handles, buffers of 16 sites with stride 2.
+        unsafe {
+            assert_eq!(stoq_layout_init(layout.as_mut_ptr(), 2, [4usize, 4].as_ptr()), STOQ_OK);
+            assert_eq!(stoq_chain_options_init(options.as_mut_ptr()), STOQ_OK);
+            let (mut layout, mut options) = (layout.assume_init(), options.assume_init());
+            (layout.strides, options.kernel, options.levels) = ([8, 2, 0, 0], kernel, 6);
+            assert_eq!(stoq_model_load(path.as_ptr(), &mut model), STOQ_OK);
+            assert_eq!(stoq_action_callback(&layout, Some(gaussian), null_mut(), None, &mut action), STOQ_OK);
+            assert_eq!(stoq_chain_new(model, action, &layout, &options, &mut chain), STOQ_OK);
+            let mut update = |_| {
+                let (mut outcome, mut log_hastings) = (0, 0.0);
+                assert_eq!(stoq_chain_step(chain, field.as_mut_ptr(), &mut outcome), STOQ_OK);
+                assert_eq!(
+                    stoq_chain_propose(chain, field.as_ptr(), proposal.as_mut_ptr(), &mut log_hastings),
+                    STOQ_OK
+                );
+                assert_eq!(stoq_chain_resolve(chain, 0.1, field.as_mut_ptr(), &mut outcome), STOQ_OK);
+            };
+            (0..20).for_each(&mut update);
+            let before = ALLOCATIONS.get();
+            (0..50).for_each(&mut update);
+            assert_eq!(ALLOCATIONS.get() - before, 0, "kernel {kernel}");
+            assert!(before > 0);
+            stoq_chain_free(chain);
+            stoq_action_free(action);
+            stoq_model_free(model);
+            assert_ne!(stoq_model_rank(null(), null_mut()), STOQ_OK);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `include/stoq.h` is what cbindgen makes of `src/capi`, compiles alone, documents every parameter, and
+//! declares exactly what the shared library exports.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+const RENEW: &str = "STOQ_UPDATE_HEADER=1 cargo test --release --test header";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The committed header, renewed before any test reads it if that was asked for.
+fn committed() -> &'static str {
+    static HEADER: OnceLock<String> = OnceLock::new();
+    HEADER.get_or_init(|| {
+        let path = root().join("include/stoq.h");
+        if std::env::var_os("STOQ_UPDATE_HEADER").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, generated()).unwrap();
+        }
+        std::fs::read_to_string(path).unwrap_or_default()
+    })
+}
+
+fn generated() -> String {
+    let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).unwrap();
+    // In the order in which a reader meets them.
+    let sources = ["status", "lattice", "model", "action", "options", "chain"];
+    let builder = cbindgen::Builder::new().with_config(config);
+    let builder = sources.iter().fold(builder, |b, name| b.with_src(root().join(format!("src/capi/{name}.rs"))));
+    let mut text = Vec::new();
+    builder.generate().unwrap().write(&mut text);
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn header_is_current() {
+    let (new, old) = (generated(), committed());
+    let line = new.lines().zip(old.lines()).position(|(new, old)| new != old);
+    assert!(
+        new == old,
+        "include/stoq.h differs from src/capi (first in line {:?}); renew it:\n    {RENEW}",
+        line.map(|l| l + 1)
+    );
+}
+
+/// A declared function.
+struct Declaration {
+    name: String,
+    comment: Vec<String>,
+    parameters: String,
+}
+
+fn declarations(header: &str) -> Vec<Declaration> {
+    let (_, code) = header.split_once("#endif // __cplusplus").expect("the opening of extern \"C\"");
+    let (code, _) = code.split_once("#ifdef __cplusplus").expect("the end of extern \"C\"");
+    let (mut found, mut comment, mut statement) = (Vec::new(), Vec::new(), String::new());
+    for line in code.lines() {
+        match line.strip_prefix("///") {
+            Some(text) => comment.push(text.trim().to_string()),
+            None => statement += line,
+        }
+        if let Some((head, parameters)) = statement.strip_suffix(");").and_then(|text| text.split_once('(')) {
+            let name = head.rsplit([' ', '*']).next().unwrap().to_string();
+            found.push(Declaration { name, comment: std::mem::take(&mut comment), parameters: parameters.into() });
+            statement.clear();
+        }
+    }
+    assert_eq!(statement, "", "not a declaration of a function");
+    found
+}
+
+#[test]
+fn every_parameter_is_documented_with_its_direction() {
+    let declarations = declarations(committed());
+    assert!(declarations.len() > 20);
+    for Declaration { name, comment, parameters } in declarations {
+        for parameter in parameters.split(',').map(str::trim).filter(|parameter| *parameter != "void") {
+            let parameter = parameter.rsplit([' ', '*']).next().unwrap();
+            let documented = comment.iter().any(|line| {
+                let mut words = line.split_whitespace();
+                let direction = words.next().and_then(|word| word.strip_prefix("@param"));
+                matches!(direction, Some("[in]" | "[out]" | "[in,out]")) && words.next() == Some(parameter)
+            });
+            assert!(documented, "{name}: parameter `{parameter}` lacks its @param[in], [out] or [in,out]");
+        }
+        let returns = comment.iter().any(|line| line.starts_with("@return"));
+        assert!(returns || name.ends_with("_free"), "{name}: no @return");
+    }
+}
+
+#[test]
+fn header_compiles_alone_in_c_and_cpp() {
+    let header = root().join("include/stoq.h");
+    committed();
+    let run = |compiler: &str, options: &[&str]| {
+        let strict = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"];
+        match Command::new(compiler).args(options).args(strict).arg(&header).output() {
+            Err(error) => eprintln!("skipped {compiler}: {error}"),
+            Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        }
+    };
+    run("cc", &["-std=c99", "-x", "c"]);
+    run("c++", &["-std=c++11", "-x", "c++"]);
+}
+
+/// The shared library that cargo built together with this test.
+fn library() -> PathBuf {
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();
+    deps.join("libstoq.so")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn library_exports_what_the_header_declares() {
+    let output = match Command::new("nm").args(["-D", "--defined-only"]).arg(library()).output() {
+        Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
+        other => return eprintln!("skipped: nm does not run ({other:?})"),
+    };
+    let exported: BTreeSet<String> =
+        output.lines().filter_map(|line| line.split_whitespace().last()).map(String::from).collect();
+    let declared: BTreeSet<String> = declarations(committed()).into_iter().map(|d| d.name).collect();
+    assert_eq!(exported, declared);
+    assert!(exported.iter().all(|name| name.starts_with("stoq_")));
+}
