@@ -41,7 +41,7 @@ bench: build
 # The committed model, from nothing, by the committed commands and seed (about a quarter of an hour on two cores).
 model: build
 	mkdir -p build
-	target/release/stoq data phi4 --kappa 0.27 --lambda 0.022 --extent 16,16 --configs 32768 --seed 1 -o build/phi4_16x16_kappa0.27.npy
+	target/release/stoq data phi4 --kappa 0.27 --lambda 0.022 --extent 16,16 --configs 65536 --seed 1 -o build/phi4_16x16_kappa0.27.npy
 	target/release/stoq train build/phi4_16x16_kappa0.27.npy -o $(MODEL) --steps $(STEPS) --seed 1 --threads $(THREADS)
 
 STEPS ?= 20000

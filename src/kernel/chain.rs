@@ -221,7 +221,7 @@ impl Chain {
         self.pending = false;
         let stream = self.stream.at_step(self.statistics.steps);
         let log_ratio = self.proposal_log_ratio - self.start_log_ratio - delta_action;
-        let usable = delta_action.is_finite() && !log_ratio.is_nan();
+        let usable = delta_action.is_finite() && log_ratio.is_finite();
         let outcome = match usable {
             true => metropolis(log_ratio, stream.uniform(Purpose::Accept, 0, 0)),
             false => Outcome::Rejected,

@@ -20,7 +20,7 @@ pub struct AdamOptions {
 
 impl Default for AdamOptions {
     fn default() -> Self {
-        AdamOptions { rate: 2e-3, warm_up: 200, beta1: 0.9, beta2: 0.99, clip: 1.0, average: 0.9995 }
+        AdamOptions { rate: 5e-3, warm_up: 300, beta1: 0.9, beta2: 0.99, clip: 1.0, average: 0.9995 }
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
         let options = AdamOptions { warm_up: 1, clip: f64::INFINITY, ..AdamOptions::default() };
         let mut adam = Adam::new(vec![1.0, -2.0], 4000, options);
         adam.update(&[30.0, -0.01]);
-        assert!((adam.weights()[0] - (1.0 - 2e-3)).abs() < 1e-6 && (adam.weights()[1] + 2.0 - 2e-3).abs() < 1e-6);
+        assert!((adam.weights()[0] - (1.0 - 5e-3)).abs() < 1e-6 && (adam.weights()[1] + 2.0 - 5e-3).abs() < 1e-6);
         for _ in 1..4000 {
             let gradient: Vec<f32> = adam.weights().iter().zip([0.5, -0.25]).map(|(w, at)| 2.0 * (w - at)).collect();
             adam.update(&gradient);

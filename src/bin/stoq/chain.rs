@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use stoq::Error;
 use stoq::action::{Action, finite_action};
-use stoq::analysis::{FieldSeries, MagnetisationSummary};
+use stoq::analysis::{FieldSeries, MagnetisationSummary, gamma_method};
 use stoq::kernel::hmc::{Hmc, HmcOptions};
 use stoq::kernel::{Chain, ChainOptions, Kernel, Outcome};
 use stoq::model::Model;
@@ -29,7 +29,7 @@ pub struct Options {
     #[arg(long)]
     model: Option<PathBuf>,
     /// Measured updates; an update applies every kernel once
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
     updates: usize,
     /// Updates before the first measurement
     #[arg(long, default_value_t = 200)]
@@ -52,8 +52,8 @@ pub struct Options {
 struct Part {
     name: String,
     mover: Mover,
-    accepted: u64,
-    tried: u64,
+    /// 1 for an accepted update, else 0.
+    accepted: Vec<f64>,
 }
 
 enum Mover {
@@ -79,7 +79,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         move_all(&mut parts, &mut *action, &mut field, update as u64)?;
         reporter.update(update as u64 + 1, "thermalising");
     }
-    parts.iter_mut().for_each(|part| (part.accepted, part.tried) = (0, 0));
+    parts.iter_mut().for_each(|part| part.accepted.clear());
+    let warm = evaluations(&parts);
     let mut series = FieldSeries::new(lattice.sites())?;
     let clock = Instant::now();
     for update in options.thermalise..options.thermalise + options.updates {
@@ -97,7 +98,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         write_series(path, series.magnetisation())?;
     }
     let summary = MagnetisationSummary::new(&[&series])?;
-    report(global, options, &parts, &summary, seconds, start)
+    let evaluations = (evaluations(&parts) - warm) as f64 / series.len() as f64;
+    report(global, options, &parts, &summary, (seconds, evaluations), start)
 }
 
 /// Builds the kernels; every one draws from a chain number of its own, so that none shares a number.
@@ -132,7 +134,7 @@ fn parts(global: &Global, options: &Options, lattice: &stoq::lattice::Lattice) -
             "renoise" => learned(Kernel::Renoise { time: options.renoise_time })?,
             other => return Err(Error::invalid("--kernel", other, "hmc, path or renoise, joined by +").into()),
         };
-        parts.push(Part { name: name.into(), mover, accepted: 0, tried: 0 });
+        parts.push(Part { name: name.into(), mover, accepted: vec![] });
     }
     Ok(parts)
 }
@@ -143,10 +145,18 @@ fn move_all(parts: &mut [Part], action: &mut dyn Action, field: &mut [f64], upda
             Mover::Hmc(hmc, stream) => hmc.update(action, field, &stream.at_step(update))?,
             Mover::Learned(chain) => chain.step(field, action)?,
         };
-        part.tried += 1;
-        part.accepted += u64::from(outcome == Outcome::Accepted);
+        part.accepted.push(f64::from(u8::from(outcome == Outcome::Accepted)));
     }
     Ok(())
+}
+
+/// Score evaluations so far.
+fn evaluations(parts: &[Part]) -> u64 {
+    let learned = parts.iter().filter_map(|part| match &part.mover {
+        Mover::Learned(chain) => Some(chain.statistics().score_evaluations),
+        Mover::Hmc(..) => None,
+    });
+    learned.sum()
 }
 
 fn write_series(path: &Path, values: &[f64]) -> Result<(), Failure> {
@@ -162,14 +172,14 @@ fn report(
     options: &Options,
     parts: &[Part],
     summary: &MagnetisationSummary,
-    seconds: f64,
+    (seconds, evaluations): (f64, f64),
     start: Instant,
 ) -> Result<(), Failure> {
     let mut acceptance = serde_json::Map::new();
     for part in parts {
-        let rate = part.accepted as f64 / part.tried.max(1) as f64;
-        say(global, &format!("{:<10} acceptance {rate:.4}", part.name));
-        acceptance.insert(part.name.clone(), json!({"value": rate}));
+        let rate = gamma_method(&[&part.accepted])?;
+        say(global, &format!("{:<10} acceptance {:.4} +- {:.4}", part.name, rate.value, rate.error));
+        acceptance.insert(part.name.clone(), json!({"value": rate.value, "error": rate.error}));
     }
     let mut observables = serde_json::Map::new();
     for (name, value) in summary.rows() {
@@ -187,9 +197,21 @@ fn report(
     let mut parameters = options.system.parameters();
     parameters["kernel"] = json!(options.kernel);
     parameters["updates"] = json!(summary.configurations);
+    parameters["thermalise"] = json!(options.thermalise);
+    parameters["trajectory_length"] = json!(options.trajectory_length);
+    parameters["seed"] = json!(global.seed);
+    parameters["threads"] = json!(global.threads);
+    if options.model.is_some() {
+        parameters["model"] = json!(options.model);
+        parameters["levels"] = json!(options.levels);
+        parameters["renoise_time"] = json!(options.renoise_time);
+    }
     let mut record = Record::new("chain", parameters);
     record.set("observables", observables.into());
     record.set("acceptance", acceptance.into());
+    if evaluations > 0.0 {
+        record.set("score_evaluations_per_update", json!(evaluations));
+    }
     record.set(
         "seconds",
         json!({"total": start.elapsed().as_secs_f64(), "per_update": seconds, "per_independent": independent}),

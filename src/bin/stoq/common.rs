@@ -17,7 +17,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Threads
-    #[arg(long, global = true, default_value_t = 1)]
+    #[arg(long, global = true, default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub threads: usize,
     /// Seed of all random numbers
     #[arg(long, global = true, default_value_t = 1)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use stoq::Error;
-use stoq::sampler::EquilibriumSampler;
+use stoq::sampler::{EquilibriumOptions, EquilibriumSampler};
 use stoq::train::Dataset;
 
 /// Options of `stoq data`.
@@ -18,6 +18,9 @@ pub struct Options {
     /// Configurations to write
     #[arg(long)]
     configs: usize,
+    /// Sweeps (an HMC trajectory and some cluster flips) between two configurations
+    #[arg(long, default_value_t = 10)]
+    sweeps: usize,
     /// Sweeps before the first configuration
     #[arg(long, default_value_t = 500)]
     thermalise: usize,
@@ -31,7 +34,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let start = Instant::now();
     let lattice = options.system.lattice()?;
     let (kappa, lambda) = (options.system.kappa, options.system.lambda);
-    let mut sampler = EquilibriumSampler::new(&lattice, kappa, lambda, global.seed, 0)?;
+    let sampling = EquilibriumOptions { sweeps: options.sweeps, ..EquilibriumOptions::default() };
+    let mut sampler = EquilibriumSampler::with_options(&lattice, kappa, lambda, global.seed, 0, sampling)?;
     say(global, &format!("thermalising {} sweeps", options.thermalise));
     sampler.thermalise(options.thermalise)?;
     let stop = interruption();
@@ -53,6 +57,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         "action": options.system.record(),
         "extent": options.system.extent,
         "configurations": options.configs,
+        "sweeps": options.sweeps,
         "algorithm": "HMC with Wolff cluster flips of sign(phi)",
         "hmc_acceptance": report.hmc_acceptance,
         "seed": global.seed,
@@ -66,7 +71,12 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     say(global, &format!("{} configurations, HMC acceptance {:.3}", options.configs, report.hmc_acceptance));
     say(global, &line("abs_mag", &report.abs_mag));
     say(global, &line("phi2", &report.phi2));
-    let mut record = Record::new("data", options.system.parameters());
+    let mut parameters = options.system.parameters();
+    parameters["configs"] = json!(options.configs);
+    parameters["sweeps"] = json!(options.sweeps);
+    parameters["thermalise"] = json!(options.thermalise);
+    parameters["seed"] = json!(global.seed);
+    let mut record = Record::new("data", parameters);
     record.set("observables", json!({"abs_mag": estimate(&report.abs_mag), "phi2": estimate(&report.phi2)}));
     record.set("acceptance", json!({"value": report.hmc_acceptance}));
     record.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));

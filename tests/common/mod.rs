@@ -1,0 +1,109 @@
+//! What the tests of the kernels share: small models, exact numbers, z values.
+
+#![allow(dead_code)] // Every test file uses its own part.
+
+use std::sync::Arc;
+use stoq::action::ActionRecord;
+use stoq::analysis::{Estimate, gamma_method};
+use stoq::lattice::Lattice;
+use stoq::model::Model;
+use stoq::nn::UNet;
+use stoq::rng::{Purpose, Stream};
+use stoq::sampler::EquilibriumSampler;
+use stoq::score::NativeScore;
+use stoq::train::{Dataset, TrainOptions, Trainer};
+
+/// Quartic coupling of all reference values.
+pub const LAMBDA: f64 = 0.022;
+
+/// Equilibrium configurations of phi^4, for training.
+pub fn configurations(extents: &[usize], kappa: f64, count: usize) -> Dataset {
+    let lattice = Lattice::new(extents).unwrap();
+    let mut sampler = EquilibriumSampler::new(&lattice, kappa, LAMBDA, 77, 0).unwrap();
+    sampler.thermalise(100).unwrap();
+    let mut fields = vec![];
+    for _ in 0..count {
+        fields.extend(sampler.next_configuration().unwrap().iter().map(|&x| x as f32));
+    }
+    Dataset::new(lattice, fields).unwrap()
+}
+
+/// A trainer of a small network.
+pub fn trainer(data: &Dataset, kappa: f64, channels: &[usize], steps: u64, threads: usize) -> Trainer {
+    let options =
+        TrainOptions { channels: channels.to_vec(), embedding: 8, batch: 24, steps, threads, ..Default::default() };
+    Trainer::new(data.clone(), Some(ActionRecord::phi4(kappa, LAMBDA)), options).unwrap()
+}
+
+/// The network before the first step of training: the Gaussian denoiser of the data.
+pub fn untrained(data: &Dataset, kappa: f64, channels: &[usize]) -> Model {
+    trainer(data, kappa, channels, 0, 1).finish().unwrap()
+}
+
+/// `model` with random weights of relative size `scale` in every layer, also where training starts at
+/// zero, and with the covariance of its Gaussian part multiplied by `widening`. The measured errors in
+/// the metadata are those of `model`: they no longer fit either.
+pub fn ruined(model: &Model, scale: f64, widening: f64, seed: u64) -> Model {
+    let network = UNet::new(&model.metadata().network, &model.lattice().unwrap()).unwrap();
+    let layout = network.layout();
+    let mut values = vec![0.0; layout.total()];
+    Stream::new(seed, 0, 0).unwrap().normals(Purpose::Weights, 0, &mut values);
+    for entry in layout.entries() {
+        let inputs: usize = entry.shape[..entry.shape.len() - 1].iter().product();
+        values[entry.range()].iter_mut().for_each(|value| *value *= scale / (inputs as f64).sqrt());
+    }
+    let mut metadata = model.metadata().clone();
+    metadata.covariance.iter_mut().for_each(|c| *c *= widening);
+    Model::new(metadata, values.into_iter().map(|value| value as f32).collect()).unwrap()
+}
+
+/// Ready for a chain.
+pub fn score(model: Model) -> Arc<NativeScore> {
+    Arc::new(NativeScore::new(model).unwrap())
+}
+
+/// A starting field of white noise.
+pub fn hot_start(sites: usize, seed: u64, chain: u32) -> Vec<f64> {
+    let mut field = vec![0.0; sites];
+    Stream::new(seed, chain, 0).unwrap().normals(Purpose::Start, 0, &mut field);
+    field
+}
+
+/// A field's bits: -0 and 0 differ, a NaN equals itself.
+pub fn bits(values: &[f64]) -> Vec<u64> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Names of the observables of [`Series`], as in the reference file.
+pub const OBSERVABLES: [&str; 4] = ["abs_mag", "mag2", "mag4", "phi2"];
+
+/// |M|, M^2, M^4 and phi^2 along one chain.
+#[derive(Default)]
+pub struct Series([Vec<f64>; 4]);
+
+impl Series {
+    pub fn measure(&mut self, field: &[f64]) {
+        let volume = field.len() as f64;
+        let m = field.iter().sum::<f64>() / volume;
+        let phi2 = field.iter().map(|x| x * x).sum::<f64>() / volume;
+        for (series, value) in self.0.iter_mut().zip([m.abs(), m * m, m.powi(4), phi2]) {
+            series.push(value);
+        }
+    }
+}
+
+/// Estimates over chains, in the order of [`OBSERVABLES`].
+pub fn estimates(chains: &[Series]) -> [Estimate; 4] {
+    std::array::from_fn(|index| {
+        let replicas: Vec<&[f64]> = chains.iter().map(|series| series.0[index].as_slice()).collect();
+        gamma_method(&replicas).unwrap()
+    })
+}
+
+/// Exact values on the lattice L x L (spectral quadrature), in the order of [`OBSERVABLES`].
+pub fn exact(length: usize, kappa: f64) -> [f64; 4] {
+    let file: serde_json::Value = serde_json::from_str(include_str!("../data/phi4_2d.json")).unwrap();
+    let rows = file["exact"]["rows"].as_array().unwrap();
+    let found = rows.iter().find(|row| row["L"] == length && row["kappa"] == kappa && row["lambda"] == LAMBDA);
+    OBSERVABLES.map(|name| found.unwrap()[name].as_f64().unwrap())
+}
