@@ -204,11 +204,7 @@ pub fn backward_weights<T: Real>(
     stencil.shift(input, &mut scratch.shifted);
     let row = WeightGradientCall::<T>::row(outputs);
     let transposed = &mut scratch.transposed[..stencil.sites * row];
-    for (site, values) in transposed.chunks_exact_mut(row).enumerate() {
-        for (o, value) in values.iter_mut().enumerate() {
-            *value = if o < outputs { output_gradient[o * stencil.sites + site] } else { T::default() };
-        }
-    }
+    transpose(output_gradient, stencil.sites, row, transposed);
     let call = WeightGradientCall {
         shifted: &scratch.shifted,
         channel_stride: stencil.channel_stride(),
@@ -222,9 +218,31 @@ pub fn backward_weights<T: Real>(
     };
     T::convolve_weights(set, &call, weight_gradient);
     if let Some(bias_gradient) = bias_gradient {
-        for (sum, channel) in bias_gradient.iter_mut().zip(output_gradient.chunks_exact(stencil.sites)) {
-            channel.iter().for_each(|&g| *sum += g);
+        let transposed = &scratch.transposed[..stencil.sites * row];
+        T::vectorised(
+            set,
+            #[inline(always)]
+            || {
+                for site in transposed.chunks_exact(row) {
+                    bias_gradient.iter_mut().zip(site).for_each(|(sum, &g)| *sum += g);
+                }
+            },
+        );
+    }
+}
+
+/// `transposed[site][channel]` from `field[channel][site]`; rows are padded with zeros.
+fn transpose<T: Real>(field: &[T], sites: usize, row: usize, transposed: &mut [T]) {
+    // A block of sites at a time: all its rows stay in the first cache while the channels pass.
+    const BLOCK: usize = 32;
+    let channels = field.len() / sites;
+    for (block, rows) in transposed.chunks_mut(BLOCK * row).enumerate() {
+        for (o, channel) in field.chunks_exact(sites).enumerate() {
+            for (values, &value) in rows.chunks_exact_mut(row).zip(&channel[block * BLOCK..]) {
+                values[o] = value;
+            }
         }
+        rows.chunks_exact_mut(row).for_each(|values| values[channels..].fill(T::default()));
     }
 }
 
@@ -329,44 +347,48 @@ mod tests {
     fn instruction_sets_agree_to_the_bit() {
         let lattice = Lattice::new(&[6, 8]).unwrap();
         let stencil = Stencil::cube(&lattice);
-        let (inputs, outputs) = (3, 13);
-        let input = random::<f32>(0, inputs * 48);
-        let weights = random::<f32>(1, inputs * 9 * outputs);
-        let mut shifted = vec![0.0; stencil.shifted_len(inputs)];
-        stencil.shift(&input, &mut shifted);
-        let gradient = random::<f32>(2, 48 * 16);
-        let results: Vec<(Vec<f32>, Vec<f32>)> = InstructionSet::available()
-            .into_iter()
-            .map(|set| {
-                let mut out = vec![0.0; outputs * 48];
-                let call = ConvolutionCall {
-                    shifted: &shifted,
-                    channel_stride: stencil.channel_stride(),
-                    taps: &stencil.taps,
-                    blocks: &stencil.blocks,
-                    block_sites: stencil.block_sites,
-                    weights: &weights,
-                    bias: None,
-                    outputs,
-                    accumulate: false,
-                };
-                f32::convolve(set, &call, &mut out);
-                let mut weight_gradient = vec![0.0; weights.len()];
-                let call = WeightGradientCall {
-                    shifted: &shifted,
-                    channel_stride: stencil.channel_stride(),
-                    taps: &stencil.taps,
-                    blocks: &stencil.blocks,
-                    block_sites: stencil.block_sites,
-                    inputs,
-                    outputs,
-                    transposed: &gradient,
-                    row: 16,
-                };
-                f32::convolve_weights(set, &call, &mut weight_gradient);
-                (out, weight_gradient)
-            })
-            .collect();
-        assert!(results.iter().all(|result| result == &results[0]));
+        // Whole registers, halves, and remainders of either.
+        for outputs in [1, 5, 13, 24, 33, 48] {
+            let inputs = 3;
+            let input = random::<f32>(0, inputs * 48);
+            let weights = random::<f32>(1, inputs * 9 * outputs);
+            let mut shifted = vec![0.0; stencil.shifted_len(inputs)];
+            stencil.shift(&input, &mut shifted);
+            let row = WeightGradientCall::<f32>::row(outputs);
+            let gradient = random::<f32>(2, 48 * row);
+            let results: Vec<(Vec<f32>, Vec<f32>)> = InstructionSet::available()
+                .into_iter()
+                .map(|set| {
+                    let mut out = vec![0.0; outputs * 48];
+                    let call = ConvolutionCall {
+                        shifted: &shifted,
+                        channel_stride: stencil.channel_stride(),
+                        taps: &stencil.taps,
+                        blocks: &stencil.blocks,
+                        block_sites: stencil.block_sites,
+                        weights: &weights,
+                        bias: None,
+                        outputs,
+                        accumulate: false,
+                    };
+                    f32::convolve(set, &call, &mut out);
+                    let mut weight_gradient = vec![0.0; weights.len()];
+                    let call = WeightGradientCall {
+                        shifted: &shifted,
+                        channel_stride: stencil.channel_stride(),
+                        taps: &stencil.taps,
+                        blocks: &stencil.blocks,
+                        block_sites: stencil.block_sites,
+                        inputs,
+                        outputs,
+                        transposed: &gradient,
+                        row,
+                    };
+                    f32::convolve_weights(set, &call, &mut weight_gradient);
+                    (out, weight_gradient)
+                })
+                .collect();
+            assert!(results.iter().all(|result| result == &results[0]), "{outputs} outputs");
+        }
     }
 }

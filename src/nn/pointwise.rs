@@ -80,17 +80,66 @@ pub fn film_backward<T: Real>(
 ) {
     let channels = modulation.len() / 2;
     let one = T::from_f64(1.0);
-    for c in 0..channels {
-        let range = c * sites..(c + 1) * sites;
-        let (mut scale_sum, mut shift_sum) = (T::default(), T::default());
-        for (g, &h) in gradient[range.clone()].iter_mut().zip(&h[range]) {
-            scale_sum = g.mul_add(h, scale_sum);
-            shift_sum += *g;
-            *g *= one + modulation[c];
+    T::vectorised(
+        InstructionSet::best(),
+        #[inline(always)]
+        || {
+            for c in 0..channels {
+                let range = c * sites..(c + 1) * sites;
+                let (mut scale_sums, mut shift_sums) = ([T::default(); LANES], [T::default(); LANES]);
+                let gain = one + modulation[c];
+                let (g, g_rest) = gradient[range.clone()].as_chunks_mut::<LANES>();
+                let (h, h_rest) = h[range].as_chunks::<LANES>();
+                for (g, h) in g.iter_mut().zip(h) {
+                    for lane in 0..LANES {
+                        scale_sums[lane] = g[lane].mul_add(h[lane], scale_sums[lane]);
+                        shift_sums[lane] += g[lane];
+                        g[lane] *= gain;
+                    }
+                }
+                for (lane, (g, &h)) in g_rest.iter_mut().zip(h_rest).enumerate() {
+                    scale_sums[lane] = g.mul_add(h, scale_sums[lane]);
+                    shift_sums[lane] += *g;
+                    *g *= gain;
+                }
+                modulation_gradient[c] += total(scale_sums);
+                modulation_gradient[channels + c] += total(shift_sums);
+            }
+        },
+    );
+}
+
+/// Partial sums of a reduction. The number is the same for every instruction set, and so is the result.
+const LANES: usize = 16;
+
+/// Sum of the partial sums, by halving.
+#[inline(always)]
+fn total<T: Real>(mut sums: [T; LANES]) -> T {
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            let other = sums[lane + width];
+            sums[lane] += other;
         }
-        modulation_gradient[c] += scale_sum;
-        modulation_gradient[channels + c] += shift_sum;
     }
+    sums[0]
+}
+
+#[inline(always)]
+fn product<T: Real>(a: &[T], b: &[T]) -> T {
+    let mut sums = [T::default(); LANES];
+    let (a, a_rest) = a.as_chunks::<LANES>();
+    let (b, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..LANES {
+            sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
+        }
+    }
+    for ((&a, &b), sum) in a_rest.iter().zip(b_rest).zip(&mut sums) {
+        *sum = a.mul_add(b, *sum);
+    }
+    total(sums)
 }
 
 /// Dense layer, `out_o = b_o + sum_i x_i w[i][o]`, summed in the order of i. The layers of the time
@@ -130,13 +179,11 @@ pub fn dense_backward<T: Real>(
                     *sum = x.mul_add(g, *sum);
                 }
             }
+            if let Some(input_gradient) = input_gradient {
+                for (sum, row) in input_gradient.iter_mut().zip(weights.chunks_exact(gradient.len())) {
+                    *sum += product(row, gradient);
+                }
+            }
         },
     );
-    if let Some(input_gradient) = input_gradient {
-        for (sum, row) in input_gradient.iter_mut().zip(weights.chunks_exact(gradient.len())) {
-            for (&w, &g) in row.iter().zip(gradient) {
-                *sum = w.mul_add(g, *sum);
-            }
-        }
-    }
 }

@@ -195,48 +195,86 @@ impl<T> WeightGradientCall<'_, T> {
 }
 
 /// `gradient[c][tap][o] += sum_x shifted[c][x + tap] transposed[x][o]`, the sum over sites in order.
-/// `R` registers of accumulators share one pass over the sites.
+/// `R` rows (c, tap) share one pass over the sites, so that each loaded gradient serves as often.
 #[inline(always)]
 pub(super) unsafe fn weight_gradient<T: Real, V: Vector<T>, const R: usize>(
     call: &WeightGradientCall<'_, T>,
     gradient: &mut [T],
 ) {
-    let rows = call.inputs * call.taps.len();
-    let mut o = 0;
-    while o < call.outputs {
-        // Two registers of output channels where there are as many: each loaded site value serves twice.
-        let two = call.outputs - o > V::LANES && 2 * V::LANES <= call.row - o;
-        let mut row = 0;
-        while row < rows {
-            // SAFETY: bounds were proved by `check`; `row` pads the transposed gradient.
-            unsafe {
-                row += match (two, rows - row >= R) {
-                    (true, true) => weight_tile::<T, V, R, 2>(call, row, o, gradient),
-                    (true, false) => weight_tile::<T, V, 1, 2>(call, row, o, gradient),
-                    (false, true) => weight_tile::<T, V, R, 1>(call, row, o, gradient),
-                    (false, false) => weight_tile::<T, V, 1, 1>(call, row, o, gradient),
-                };
+    let half = <V::Half as Vector<T>>::LANES;
+    let mut first = 0;
+    while first < call.outputs {
+        let left = call.outputs - first;
+        // SAFETY: bounds were proved by `check`; `row` pads the transposed gradient to whole registers.
+        unsafe {
+            if left > V::LANES + half {
+                rows::<T, V, R, 2, false>(call, first, gradient);
+                first += 2 * V::LANES;
+            } else if left > V::LANES {
+                rows::<T, V, R, 1, true>(call, first, gradient);
+                first += V::LANES + half;
+            } else if left > half || half == V::LANES {
+                rows::<T, V, R, 1, false>(call, first, gradient);
+                first += V::LANES;
+            } else {
+                rows::<T, V, R, 0, true>(call, first, gradient);
+                first += half;
             }
         }
-        o += if two { 2 } else { 1 } * V::LANES;
     }
 }
 
 #[inline(always)]
-unsafe fn weight_tile<T: Real, V: Vector<T>, const R: usize, const N: usize>(
+unsafe fn rows<T: Real, V: Vector<T>, const R: usize, const N: usize, const H: bool>(
     call: &WeightGradientCall<'_, T>,
-    first_row: usize,
     first: usize,
     gradient: &mut [T],
-) -> usize {
+) {
+    let rows = call.inputs * call.taps.len();
+    let mut at = Row { channel: 0, tap: 0, index: 0 };
+    while at.index < rows {
+        // SAFETY: see `weight_gradient`.
+        unsafe {
+            if rows - at.index >= R {
+                weight_tile::<T, V, R, N, H>(call, &mut at, first, gradient);
+            } else if rows - at.index >= 4 {
+                weight_tile::<T, V, 4, N, H>(call, &mut at, first, gradient);
+            } else {
+                weight_tile::<T, V, 1, N, H>(call, &mut at, first, gradient);
+            }
+        }
+    }
+}
+
+/// A row (c, tap) of the gradient, counted without divisions.
+struct Row {
+    channel: usize,
+    tap: usize,
+    index: usize,
+}
+
+/// `R` rows times `N` registers of output channels, and half a one if `H`, from `first` on.
+#[inline(always)]
+unsafe fn weight_tile<T: Real, V: Vector<T>, const R: usize, const N: usize, const H: bool>(
+    call: &WeightGradientCall<'_, T>,
+    at: &mut Row,
+    first: usize,
+    gradient: &mut [T],
+) {
     // SAFETY: see `weight_gradient`.
     unsafe {
+        let to = gradient.as_mut_ptr().add(at.index * call.outputs + first);
         let mut source = [call.shifted.as_ptr(); R];
         for r in 0..R {
-            let (channel, tap) = ((first_row + r) / call.taps.len(), (first_row + r) % call.taps.len());
-            source[r] = source[r].add(channel * call.channel_stride + *call.taps.get_unchecked(tap));
+            source[r] = source[r].add(at.channel * call.channel_stride + *call.taps.get_unchecked(at.tap));
+            at.tap += 1;
+            if at.tap == call.taps.len() {
+                (at.channel, at.tap) = (at.channel + 1, 0);
+            }
         }
+        at.index += R;
         let mut sum = [[V::splat(T::default()); N]; R];
+        let mut half_sum = [V::Half::splat(T::default()); R];
         let mut site = call.transposed.as_ptr().add(first);
         for &origin in call.blocks {
             for x in origin..origin + call.block_sites {
@@ -244,27 +282,45 @@ unsafe fn weight_tile<T: Real, V: Vector<T>, const R: usize, const N: usize>(
                 for n in 0..N {
                     g[n] = V::load(site.add(n * V::LANES));
                 }
+                let half = if H { V::Half::load(site.add(N * V::LANES)) } else { V::Half::splat(T::default()) };
                 for r in 0..R {
                     let value = V::splat(*source[r].add(x));
                     for n in 0..N {
                         sum[r][n] = sum[r][n].mul_add(value, g[n]);
                     }
+                    if H {
+                        half_sum[r] = half_sum[r].mul_add(value.lower(), half);
+                    }
                 }
                 site = site.add(call.row);
             }
         }
+        let left = call.outputs - first;
         for r in 0..R {
+            let row = to.add(r * call.outputs);
             for n in 0..N {
-                let start = first + n * V::LANES;
-                let mut values = [T::default(); 16];
-                sum[r][n].store(values.as_mut_ptr());
-                let count = V::LANES.min(call.outputs.saturating_sub(start));
-                let to = (first_row + r) * call.outputs + start;
-                for lane in 0..count {
-                    *gradient.get_unchecked_mut(to + lane) += values[lane];
-                }
+                add_to(sum[r][n], row.add(n * V::LANES), left.saturating_sub(n * V::LANES));
+            }
+            if H {
+                add_to(half_sum[r], row.add(N * V::LANES), left.saturating_sub(N * V::LANES));
             }
         }
     }
-    R
+}
+
+/// Adds the first `count` lanes of `sum`, or all if there are more.
+#[inline(always)]
+unsafe fn add_to<T: Real, V: Vector<T>>(sum: V, to: *mut T, count: usize) {
+    // SAFETY: the caller provides min(`count`, LANES) values.
+    unsafe {
+        if count >= V::LANES {
+            V::load(to).add(sum).store(to);
+        } else {
+            let mut values = [T::default(); 16];
+            sum.store(values.as_mut_ptr());
+            for (lane, &value) in values[..count].iter().enumerate() {
+                *to.add(lane) += value;
+            }
+        }
+    }
 }

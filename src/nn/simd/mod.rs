@@ -20,6 +20,10 @@ use std::sync::OnceLock;
 pub(crate) trait Vector<T>: Copy {
     /// Values in a register.
     const LANES: usize;
+    /// A register of half the lanes where that is cheaper for few values, else the same one.
+    type Half: Vector<T>;
+    /// The lower lanes.
+    unsafe fn lower(self) -> Self::Half;
     unsafe fn splat(value: T) -> Self;
     unsafe fn load(from: *const T) -> Self;
     unsafe fn store(self, to: *mut T);
@@ -68,6 +72,11 @@ pub(crate) struct Portable<T>([T; 8]);
 
 impl<T: Real> Vector<T> for Portable<T> {
     const LANES: usize = 8;
+    type Half = Self;
+    #[inline(always)]
+    unsafe fn lower(self) -> Self {
+        self
+    }
     #[inline(always)]
     unsafe fn splat(value: T) -> Self {
         Portable([value; 8])

@@ -6,9 +6,18 @@ use super::kernels::{ConvolutionCall, WeightGradientCall, convolve, weight_gradi
 use std::arch::x86_64::*;
 
 macro_rules! register {
-    ($register:ty, $scalar:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident) => {
+    ($register:ty, $scalar:ty, $lanes:literal, $half:ty, $lower:expr, $splat:ident, $load:ident, $store:ident, $add:ident, $fma:ident) => {
         impl Vector<$scalar> for $register {
             const LANES: usize = $lanes;
+            type Half = $half;
+            #[inline(always)]
+            unsafe fn lower(self) -> $half {
+                // SAFETY: reached only from functions with the feature enabled.
+                #[allow(unused_unsafe)]
+                unsafe {
+                    $lower(self)
+                }
+            }
             #[inline(always)]
             unsafe fn splat(value: $scalar) -> Self {
                 // SAFETY: reached only from functions with the feature enabled.
@@ -37,10 +46,54 @@ macro_rules! register {
         }
     };
 }
-register!(__m512, f32, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps);
-register!(__m512d, f64, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_fmadd_pd);
-register!(__m256, f32, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_fmadd_ps);
-register!(__m256d, f64, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_fmadd_pd);
+register!(
+    __m512,
+    f32,
+    16,
+    __m256,
+    _mm512_castps512_ps256,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_add_ps,
+    _mm512_fmadd_ps
+);
+register!(
+    __m512d,
+    f64,
+    8,
+    __m256d,
+    _mm512_castpd512_pd256,
+    _mm512_set1_pd,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    _mm512_add_pd,
+    _mm512_fmadd_pd
+);
+register!(
+    __m256,
+    f32,
+    8,
+    Self,
+    std::convert::identity,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_add_ps,
+    _mm256_fmadd_ps
+);
+register!(
+    __m256d,
+    f64,
+    4,
+    Self,
+    std::convert::identity,
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    _mm256_add_pd,
+    _mm256_fmadd_pd
+);
 
 macro_rules! entry {
     ($convolve:ident, $gradient:ident, $features:literal, $scalar:ty, $register:ty, $o:literal, $s:literal, $r:literal) => {
