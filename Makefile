@@ -48,7 +48,7 @@ model: build
 	target/release/stoq data phi4 --kappa 0.27 --lambda 0.022 --extent 16,16 --configs 65536 --seed 1 -o build/phi4_16x16_kappa0.27.npy
 	target/release/stoq train build/phi4_16x16_kappa0.27.npy -o $(MODEL) --steps $(STEPS) --seed 1 --threads $(THREADS)
 
-STEPS ?= 24000
+STEPS ?= 22000
 
 # The picture of the README, from chains run now. Needs matplotlib in the Python that runs it.
 figures: build

@@ -12,7 +12,8 @@ pub struct AdamOptions {
     pub beta1: f64,
     /// Decay of the mean of its square.
     pub beta2: f64,
-    /// Largest norm of the gradient.
+    /// Largest norm of the gradient, in units of its running mean: a rare long gradient would otherwise
+    /// throw the weights out of a narrow valley, from which a small rate does not bring them back.
     pub clip: f64,
     /// Longest memory of the average of the weights.
     pub average: f64,
@@ -20,7 +21,7 @@ pub struct AdamOptions {
 
 impl Default for AdamOptions {
     fn default() -> Self {
-        AdamOptions { rate: 5e-3, warm_up: 300, beta1: 0.9, beta2: 0.99, clip: 1.0, average: 0.9995 }
+        AdamOptions { rate: 2.5e-3, warm_up: 500, beta1: 0.9, beta2: 0.999, clip: 2.0, average: 0.9995 }
     }
 }
 
@@ -30,6 +31,8 @@ pub struct Adam {
     options: AdamOptions,
     total: u64,
     step: u64,
+    /// Running mean of the norm of the gradient.
+    usual: f64,
     weights: Vec<f32>,
     average: Vec<f32>,
     first: Vec<f32>,
@@ -40,7 +43,16 @@ impl Adam {
     /// Starts from `weights`, for `total` steps.
     pub fn new(weights: Vec<f32>, total: u64, options: AdamOptions) -> Self {
         let zero = vec![0.0; weights.len()];
-        Adam { options, total, step: 0, average: weights.clone(), weights, first: zero.clone(), second: zero }
+        Adam {
+            options,
+            total,
+            step: 0,
+            usual: 0.0,
+            average: weights.clone(),
+            weights,
+            first: zero.clone(),
+            second: zero,
+        }
     }
 
     /// Weights at which to take the gradient.
@@ -74,7 +86,9 @@ impl Adam {
     pub fn update(&mut self, gradient: &[f32]) -> f64 {
         let norm = gradient.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>().sqrt();
         let options = self.options;
-        let clip = (options.clip / norm.max(1e-300)).min(1.0) as f32;
+        let longest = if self.step == 0 { norm } else { options.clip * self.usual };
+        let clip = (longest / norm.max(1e-300)).min(1.0) as f32;
+        self.usual = if self.step == 0 { norm } else { 0.98 * self.usual + 0.02 * norm.min(longest) };
         let rate = self.rate();
         self.step += 1;
         let n = self.step.min(1 << 30) as i32;
@@ -105,7 +119,7 @@ mod tests {
         let options = AdamOptions { warm_up: 1, clip: f64::INFINITY, ..AdamOptions::default() };
         let mut adam = Adam::new(vec![1.0, -2.0], 4000, options);
         adam.update(&[30.0, -0.01]);
-        assert!((adam.weights()[0] - (1.0 - 5e-3)).abs() < 1e-6 && (adam.weights()[1] + 2.0 - 5e-3).abs() < 1e-6);
+        assert!((adam.weights()[0] - (1.0 - 2.5e-3)).abs() < 1e-6 && (adam.weights()[1] + 2.0 - 2.5e-3).abs() < 1e-6);
         for _ in 1..4000 {
             let gradient: Vec<f32> = adam.weights().iter().zip([0.5, -0.25]).map(|(w, at)| 2.0 * (w - at)).collect();
             adam.update(&gradient);
@@ -116,8 +130,11 @@ mod tests {
 
     #[test]
     fn long_gradients_are_clipped() {
-        let mut adam = Adam::new(vec![0.0; 2], 10, AdamOptions { clip: 1.0, ..AdamOptions::default() });
+        let mut adam = Adam::new(vec![0.0; 2], 10, AdamOptions { clip: 2.0, ..AdamOptions::default() });
         assert_eq!(adam.update(&[3.0, 4.0]), 5.0);
-        assert!((adam.first[0] - 0.06).abs() < 1e-6);
+        assert!((adam.first[0] - 0.3).abs() < 1e-6);
+        // Ten times the usual length: twice it is let through, and the usual length hardly grows.
+        assert_eq!(adam.update(&[30.0, 40.0]), 50.0);
+        assert!((adam.first[0] - (0.9 * 0.3 + 0.1 * 6.0)).abs() < 1e-5 && (adam.usual - 5.1).abs() < 1e-9);
     }
 }

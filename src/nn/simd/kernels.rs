@@ -7,18 +7,41 @@
 
 use super::{Real, Vector};
 
-/// Input of a convolution: the shifted copy of one configuration, and the weights.
-pub struct ConvolutionCall<'a, T> {
-    /// `[channel][shifted copy]`, with [`ConvolutionCall::SLACK`] more values at the end.
-    pub shifted: &'a [T],
-    /// Values of `shifted` for one input channel.
+/// The shifted copy of one configuration, and where the values of a stencil lie in it.
+#[derive(Clone, Copy)]
+pub struct Shifted<'a, T> {
+    /// `[channel][shifted copy]`, with [`Shifted::SLACK`] more values at the end.
+    pub values: &'a [T],
+    /// Values of one channel.
     pub channel_stride: usize,
     /// Offset of each tap of the stencil.
     pub taps: &'a [usize],
-    /// Offset in `shifted` of each contiguous block of sites.
+    /// Offset of each contiguous block of sites.
     pub blocks: &'a [usize],
     /// Sites in a block.
     pub block_sites: usize,
+}
+
+impl<T> Shifted<'_, T> {
+    /// Readable values that must follow the copy: the last register of a block overruns.
+    pub const SLACK: usize = 64;
+
+    fn sites(&self) -> usize {
+        self.blocks.len() * self.block_sites
+    }
+
+    /// Proves every access to `inputs` channels in bounds.
+    fn check(&self, inputs: usize) {
+        let reach = self.taps.iter().max().copied().unwrap_or(0) + self.blocks.iter().max().copied().unwrap_or(0);
+        assert!(inputs >= 1 && self.block_sites >= 1);
+        assert!(self.values.len() >= (inputs - 1) * self.channel_stride + reach + self.block_sites + Self::SLACK);
+    }
+}
+
+/// Input of a convolution.
+pub struct ConvolutionCall<'a, T> {
+    /// The configuration.
+    pub input: Shifted<'a, T>,
     /// `[input channel][tap][output channel]`.
     pub weights: &'a [T],
     /// One value an output channel, or none.
@@ -30,22 +53,15 @@ pub struct ConvolutionCall<'a, T> {
 }
 
 impl<T> ConvolutionCall<'_, T> {
-    /// Readable values that must follow the shifted copy: the last register of a block overruns.
-    pub const SLACK: usize = 64;
-
     fn inputs(&self) -> usize {
-        self.weights.len() / (self.taps.len() * self.outputs).max(1)
+        self.weights.len() / (self.input.taps.len() * self.outputs).max(1)
     }
 
     /// Proves every access of the kernel in bounds.
     pub(super) fn check(&self, out: &[T]) {
-        let reach = self.taps.iter().max().copied().unwrap_or(0) + self.blocks.iter().max().copied().unwrap_or(0);
-        assert!(self.inputs() >= 1 && self.block_sites >= 1);
-        assert!(
-            self.shifted.len() >= (self.inputs() - 1) * self.channel_stride + reach + self.block_sites + Self::SLACK
-        );
-        assert_eq!(self.weights.len(), self.inputs() * self.taps.len() * self.outputs);
-        assert_eq!(out.len(), self.outputs * self.blocks.len() * self.block_sites);
+        self.input.check(self.inputs());
+        assert_eq!(self.weights.len(), self.inputs() * self.input.taps.len() * self.outputs);
+        assert_eq!(out.len(), self.outputs * self.input.sites());
         assert!(self.bias.is_none_or(|bias| bias.len() == self.outputs));
     }
 }
@@ -82,8 +98,8 @@ unsafe fn sites<T: Real, V: Vector<T>, const O: usize, const S: usize>(
     first: usize,
     out: &mut [T],
 ) {
-    let n = call.block_sites;
-    for (block, &origin) in call.blocks.iter().enumerate() {
+    let n = call.input.block_sites;
+    for (block, &origin) in call.input.blocks.iter().enumerate() {
         let mut site = 0;
         while site < n {
             // SAFETY: bounds were proved by `check`; loads overrun a block by less than SLACK.
@@ -110,7 +126,7 @@ unsafe fn tile<T: Real, V: Vector<T>, const O: usize, const S: usize>(
     lanes: usize,
     out: &mut [T],
 ) {
-    let sites = call.blocks.len() * call.block_sites;
+    let sites = call.input.sites();
     // SAFETY: see `convolve`; a partial register goes through a temporary of a whole one.
     unsafe {
         let mut sum = [[V::splat(T::default()); S]; O];
@@ -121,8 +137,8 @@ unsafe fn tile<T: Real, V: Vector<T>, const O: usize, const S: usize>(
         }
         let mut weights = call.weights.as_ptr().add(first);
         for channel in 0..call.inputs() {
-            let base = call.shifted.as_ptr().add(channel * call.channel_stride + source);
-            for &tap in call.taps {
+            let base = call.input.values.as_ptr().add(channel * call.input.channel_stride + source);
+            for &tap in call.input.taps {
                 let mut x = [V::splat(T::default()); S];
                 for s in 0..S {
                     x[s] = V::load(base.add(tap + s * V::LANES));
@@ -158,16 +174,8 @@ unsafe fn tile<T: Real, V: Vector<T>, const O: usize, const S: usize>(
 
 /// Input of a weight gradient.
 pub struct WeightGradientCall<'a, T> {
-    /// As in [`ConvolutionCall`].
-    pub shifted: &'a [T],
-    /// As in [`ConvolutionCall`].
-    pub channel_stride: usize,
-    /// As in [`ConvolutionCall`].
-    pub taps: &'a [usize],
-    /// As in [`ConvolutionCall`].
-    pub blocks: &'a [usize],
-    /// As in [`ConvolutionCall`].
-    pub block_sites: usize,
+    /// The configuration.
+    pub input: Shifted<'a, T>,
     /// Number of input channels.
     pub inputs: usize,
     /// Number of output channels.
@@ -186,11 +194,10 @@ impl<T> WeightGradientCall<'_, T> {
     }
 
     pub(super) fn check(&self, gradient: &[T]) {
-        let reach = self.taps.iter().max().copied().unwrap_or(0) + self.blocks.iter().max().copied().unwrap_or(0);
-        assert!(self.inputs >= 1 && self.row == Self::row(self.outputs));
-        assert!(self.shifted.len() >= (self.inputs - 1) * self.channel_stride + reach + self.block_sites);
-        assert_eq!(self.transposed.len(), self.blocks.len() * self.block_sites * self.row);
-        assert_eq!(gradient.len(), self.inputs * self.taps.len() * self.outputs);
+        self.input.check(self.inputs);
+        assert_eq!(self.row, Self::row(self.outputs));
+        assert_eq!(self.transposed.len(), self.input.sites() * self.row);
+        assert_eq!(gradient.len(), self.inputs * self.input.taps.len() * self.outputs);
     }
 }
 
@@ -230,7 +237,7 @@ unsafe fn rows<T: Real, V: Vector<T>, const R: usize, const N: usize, const H: b
     first: usize,
     gradient: &mut [T],
 ) {
-    let rows = call.inputs * call.taps.len();
+    let rows = call.inputs * call.input.taps.len();
     let mut at = Row { channel: 0, tap: 0, index: 0 };
     while at.index < rows {
         // SAFETY: see `weight_gradient`.
@@ -264,11 +271,11 @@ unsafe fn weight_tile<T: Real, V: Vector<T>, const R: usize, const N: usize, con
     // SAFETY: see `weight_gradient`.
     unsafe {
         let to = gradient.as_mut_ptr().add(at.index * call.outputs + first);
-        let mut source = [call.shifted.as_ptr(); R];
+        let mut source = [call.input.values.as_ptr(); R];
         for r in 0..R {
-            source[r] = source[r].add(at.channel * call.channel_stride + *call.taps.get_unchecked(at.tap));
+            source[r] = source[r].add(at.channel * call.input.channel_stride + *call.input.taps.get_unchecked(at.tap));
             at.tap += 1;
-            if at.tap == call.taps.len() {
+            if at.tap == call.input.taps.len() {
                 (at.channel, at.tap) = (at.channel + 1, 0);
             }
         }
@@ -276,8 +283,8 @@ unsafe fn weight_tile<T: Real, V: Vector<T>, const R: usize, const N: usize, con
         let mut sum = [[V::splat(T::default()); N]; R];
         let mut half_sum = [V::Half::splat(T::default()); R];
         let mut site = call.transposed.as_ptr().add(first);
-        for &origin in call.blocks {
-            for x in origin..origin + call.block_sites {
+        for &origin in call.input.blocks {
+            for x in origin..origin + call.input.block_sites {
                 let mut g = [V::splat(T::default()); N];
                 for n in 0..N {
                     g[n] = V::load(site.add(n * V::LANES));

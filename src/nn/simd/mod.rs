@@ -8,7 +8,7 @@ mod kernels;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use kernels::{ConvolutionCall, WeightGradientCall};
+pub use kernels::{ConvolutionCall, Shifted, WeightGradientCall};
 
 use std::sync::OnceLock;
 
