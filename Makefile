@@ -11,7 +11,7 @@ MODEL   := examples/models/phi4_16x16_kappa0.27.onnx
 VENV    := build/python
 LIBRARY := target/release/libstoq.so
 
-.PHONY: all build demo test campaign python bench model figures header install clean
+.PHONY: all build demo test campaign python bench model check figures header install clean
 
 all: build
 
@@ -50,9 +50,13 @@ model: build
 
 STEPS ?= 22000
 
-# The picture of the README, from chains run now. Needs matplotlib in the Python that runs it.
+# What the committed model's proposals are worth (some minutes).
+check: build
+	target/release/stoq check $(MODEL) --levels 5,10,20,40,80 --proposals 4096 --threads $(THREADS) --json docs/results/check.json
+
+# The picture of the README, from chains run now and the check's result. Needs matplotlib in the Python that runs it.
 figures: build
-	$(PYTHON) docs/figures/chains.py --stoq target/release/stoq --model $(MODEL) --output docs/figures/chains.svg
+	$(PYTHON) docs/figures/chains.py --stoq target/release/stoq --model $(MODEL) --check docs/results/check.json --output docs/figures/chains.svg
 
 # Renews include/stoq.h from src/capi.
 header:

@@ -1,10 +1,13 @@
 //! The C ABI as C sees it: `tests/c/*.c`, compiled against `include/stoq.h` and the shared library, with the
 //! address and undefined-behaviour sanitizers where they are. And, from Rust, that a move allocates nothing.
 
+mod common;
+
+use common::{library_folder, root};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::CString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::ptr::{null, null_mut};
 use stoq::capi::*;
@@ -45,23 +48,6 @@ fn write_model(path: &Path) {
         training: TrainingRecord::default(),
     };
     Model::new(metadata, parameters).unwrap().save(path).unwrap();
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A folder with the shared library that cargo built together with this test, under all its names.
-fn library_folder(temporary: &Path) -> PathBuf {
-    let deps = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();
-    let folder = temporary.join("lib");
-    std::fs::create_dir(&folder).unwrap();
-    let suffix = if cfg!(target_os = "macos") { "dylib" } else { "so" };
-    for name in [format!("libstoq.{suffix}"), format!("libstoq.{suffix}.{}", stoq::capi::ABI_VERSION)] {
-        let built = deps.join(format!("libstoq.{suffix}"));
-        std::fs::copy(&built, folder.join(name)).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
-    }
-    folder
 }
 
 const SANITIZERS: &str = "-fsanitize=address,undefined";

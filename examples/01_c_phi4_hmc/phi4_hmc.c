@@ -470,6 +470,7 @@ int main(int count, char **words)
             exit(2);
         }
         run[r].magnetisation = memory;
+        fprintf(stderr, "%s: %ld updates\n", run[r].name, run[r].updates);
         status = sample(&run[r], r == WITH_STOQ ? stoq.chain : NULL, 3 * (uint64_t)o.seed + (uint64_t)r, &couplings);
         if (status == STOQ_OK) analyse(&run[r], memory + run[r].updates, e[r]);
         free(memory);

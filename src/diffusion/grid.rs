@@ -7,7 +7,9 @@
 //!   e(b, a) = 1/2 sum_p ln \[ (bridge_variance + data_weight^2 R_p(a)) / forward_variance \],
 //!
 //! because both ends of E\[log F - log B\] are Gaussian integrals (the quadratic forms average to V/2
-//! each). R_p depends on the level alone, so the best levels follow from a shortest path.
+//! each); what a covariance that follows the state regains is taken off
+//! (`Posterior::step_divergence`). The cost of a step depends on its two levels alone, so the best
+//! levels follow from a shortest path.
 
 use super::posterior::Posterior;
 use super::schedule::{Schedule, T_END};

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // Every test file uses its own part.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stoq::action::ActionRecord;
 use stoq::analysis::{Estimate, gamma_method};
@@ -106,4 +107,22 @@ pub fn exact(length: usize, kappa: f64) -> [f64; 4] {
     let rows = file["exact"]["rows"].as_array().unwrap();
     let found = rows.iter().find(|row| row["L"] == length && row["kappa"] == kappa && row["lambda"] == LAMBDA);
     OBSERVABLES.map(|name| found.unwrap()[name].as_f64().unwrap())
+}
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A folder with the shared library that cargo built together with this test, under all its names.
+pub fn library_folder(temporary: &Path) -> PathBuf {
+    let deps = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();
+    let folder = temporary.join("lib");
+    std::fs::create_dir(&folder).unwrap();
+    let suffix = if cfg!(target_os = "macos") { "dylib" } else { "so" };
+    for name in [format!("libstoq.{suffix}"), format!("libstoq.{suffix}.{}", stoq::capi::ABI_VERSION)] {
+        let built = deps.join(format!("libstoq.{suffix}"));
+        std::fs::copy(&built, folder.join(name)).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
+    }
+    folder
 }

@@ -1,0 +1,38 @@
+//! The examples, built by their own build files and run as a user runs them, on the committed models.
+
+mod common;
+
+use common::{library_folder, root};
+use std::process::Command;
+
+/// HMC in C, without and with stoq. The program checks its averages against the reference by itself
+/// (|z| < 4, false alarm 6e-4 at its fixed seed) and reports that by its exit status; here the short run
+/// must also find the acceptance of the committed model, and a chain that decorrelates faster.
+#[test]
+fn c_phi4_hmc_takes_stoq_updates() {
+    let temporary = tempfile::tempdir().unwrap();
+    let library = library_folder(temporary.path());
+    let example = root().join("examples/01_c_phi4_hmc");
+    for file in ["phi4_hmc.c", "Makefile"] {
+        std::fs::copy(example.join(file), temporary.path().join(file)).unwrap();
+    }
+    let mut make = Command::new("make");
+    make.current_dir(temporary.path()).arg("CFLAGS=-O2 -Wall -Wextra -pedantic -Werror");
+    make.arg(format!("STOQ_INCLUDE={}", root().join("include").display()));
+    let built = make.arg(format!("STOQ_LIB={}", library.display())).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+
+    let result = temporary.path().join("result.json");
+    let mut program = Command::new(temporary.path().join("phi4_hmc"));
+    program.arg(root().join("examples/models/phi4_16x16_kappa0.27.onnx"));
+    program.args(["--trajectories", "20000", "--stoq-updates", "600", "--levels", "20", "--threads", "2", "--json"]);
+    let run = program.arg(&result).output().unwrap();
+    let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    println!("{out}");
+    assert!(run.status.success(), "{out}{errors}");
+    let value: serde_json::Value = serde_json::from_slice(&std::fs::read(&result).unwrap()).unwrap();
+    let number = |pointer: &str| value.pointer(pointer).and_then(|v| v.as_f64()).unwrap_or_else(|| panic!("{pointer} in {value:#}"));
+    let acceptance = number("/hmc_stoq/stoq_acceptance");
+    assert!(acceptance > 0.6, "acceptance {acceptance}");
+    assert!(number("/hmc_stoq/tau_int_abs_mag/value") < 0.1 * number("/hmc/tau_int_abs_mag/value"), "{value:#}");
+}
