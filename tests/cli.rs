@@ -159,7 +159,7 @@ fn bad_input_is_status_2_with_a_message_and_leaves_all_files_alone() {
         (format!("{CHAIN} --updates 9 --kernel renoise --renoise-time 1.5 --model m.onnx"), &["renoise_time", "1.5"]),
         (format!("{CHAIN} --updates 9 --kernel path --levels 0 --model m.onnx"), &["levels", "0"]),
         (format!("{CHAIN} --updates 9 --kernel path --model m.onnx --threads 0"), &["threads", "0"]),
-        (format!("{CHAIN} --kernel hmc --updates 0"), &["measurements", "0"]),
+        (format!("{CHAIN} --kernel hmc --updates 0"), &["--updates", "0"]),
         ("chain phi4 --kappa 0.25 --extent 8,8 --kernel path --updates 9 --model m.onnx".into(), &["[4, 4]", "[8, 8]"]),
         ("chain phi4 --kappa 0.25 --extent 1,4 --kernel hmc --updates 9".into(), &["extents", "[1, 4]"]),
         ("chain phi4 --kappa nan --extent 4,4 --kernel hmc --updates 9".into(), &["kappa", "NaN"]),

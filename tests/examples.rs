@@ -31,7 +31,9 @@ fn c_phi4_hmc_takes_stoq_updates() {
     println!("{out}");
     assert!(run.status.success(), "{out}{errors}");
     let value: serde_json::Value = serde_json::from_slice(&std::fs::read(&result).unwrap()).unwrap();
-    let number = |pointer: &str| value.pointer(pointer).and_then(|v| v.as_f64()).unwrap_or_else(|| panic!("{pointer} in {value:#}"));
+    let number = |pointer: &str| {
+        value.pointer(pointer).and_then(|v| v.as_f64()).unwrap_or_else(|| panic!("{pointer} in {value:#}"))
+    };
     let acceptance = number("/hmc_stoq/stoq_acceptance");
     assert!(acceptance > 0.6, "acceptance {acceptance}");
     assert!(number("/hmc_stoq/tau_int_abs_mag/value") < 0.1 * number("/hmc/tau_int_abs_mag/value"), "{value:#}");
