@@ -22,7 +22,7 @@ impl Dataset {
     /// fewer than 32; [`Error::NotFinite`].
     pub fn new(lattice: Lattice, fields: Vec<f32>) -> Result<Self> {
         let sites = lattice.sites();
-        if fields.len() % sites != 0 {
+        if !fields.len().is_multiple_of(sites) {
             return Err(Error::shape("fields", fields.len(), format!("a multiple of {sites} sites")));
         }
         let count = fields.len() / sites;

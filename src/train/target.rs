@@ -5,7 +5,7 @@
 //! the score at noise sigma is E\[F(x_0) | x\]). Both have the mean E\[x_0 | x\]; so has w a + (1 - w) b for
 //! any w that does not depend on x_0. In a Gaussian theory w_p = C_p / (C_p + sigma^2), mode by mode,
 //! leaves no variance at all; in general the best w follows from the measured second moments of the
-//! two residuals, w = (<bb> - <ab>) / (<aa> + <bb> - 2 <ab>).
+//! two residuals, `w = (<bb> - <ab>) / (<aa> + <bb> - 2 <ab>)`.
 
 /// Bins of ln sigma.
 pub const BINS: usize = 16;
@@ -14,7 +14,7 @@ pub const BINS: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Mixture {
     classes: usize,
-    /// `[bin][class]`: running <aa>, <bb>, <ab>.
+    /// `[bin][class]`: running `<aa>`, `<bb>`, `<ab>`.
     moments: Vec<[f64; 3]>,
     /// `[bin][class]`
     weights: Vec<f64>,
