@@ -1,6 +1,7 @@
 //! Files are written whole or not at all.
 
 use crate::error::{Error, Result};
+use ndarray_npy::WriteNpyExt;
 use std::io::Write;
 use std::path::Path;
 
@@ -19,6 +20,16 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     set_default_permissions(file.as_file()).map_err(fail)?;
     file.persist(path).map_err(|error| fail(error.error))?;
     Ok(())
+}
+
+/// Writes an array as `.npy`, whole or not at all.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_npy(path: &Path, array: &impl WriteNpyExt) -> Result<()> {
+    let mut bytes = Vec::new();
+    array.write_npy(&mut bytes).map_err(|error| Error::Internal(format!("npy: {error}")))?;
+    write_atomically(path, &bytes)
 }
 
 /// Temporary files are private; what a user asked for should be readable like any other file.

@@ -174,20 +174,6 @@ pub fn momentum_classes(lattice: &Lattice) -> (Vec<u32>, usize) {
     (class, known.len())
 }
 
-/// Averages `spectrum` over the classes of [`momentum_classes`], in place.
-pub fn symmetrise(lattice: &Lattice, spectrum: &mut [f64]) {
-    let (class, classes) = momentum_classes(lattice);
-    let mut sums = vec![(0.0, 0usize); classes];
-    for (&c, &value) in class.iter().zip(spectrum.iter()) {
-        sums[c as usize].0 += value;
-        sums[c as usize].1 += 1;
-    }
-    for (value, &c) in spectrum.iter_mut().zip(&class) {
-        let (sum, count) = sums[c as usize];
-        *value = sum / count as f64;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

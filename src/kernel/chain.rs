@@ -4,10 +4,10 @@ use super::outcome::{Outcome, metropolis};
 use super::process::PathProcess;
 use super::state;
 use crate::action::{Action, finite_action};
-use crate::diffusion::{T_END, optimal_levels};
+use crate::diffusion::T_END;
 use crate::error::{Error, Result, require_finite, require_length};
 use crate::rng::{Purpose, Stream};
-use crate::score::Score;
+use crate::score::{Score, optimal_times};
 use std::sync::Arc;
 
 /// Which exact kernel proposes.
@@ -112,8 +112,7 @@ impl Chain {
         };
         let stream = Stream::new(options.seed, options.chain, 0)?;
         let sites = score.lattice().sites();
-        let posterior = |noise: f64| score.posterior(noise);
-        let times = optimal_levels(score.schedule(), score.smallest_noise(), last, options.levels, &posterior)?;
+        let times = optimal_times(&*score, options.levels, last)?;
         let fingerprint = state::fingerprint(score.fingerprint(), &options);
         let process = PathProcess::new(score, &times, options.kernel == Kernel::Path, pool, options.threads)?;
         Ok(Chain {

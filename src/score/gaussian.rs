@@ -83,7 +83,7 @@ pub(super) fn wiener_error(covariance: &[f64], noise: f64) -> Vec<f64> {
 }
 
 /// The Wiener filter C / (C + noise^2).
-pub(super) fn wiener_filter(covariance: &[f64], noise: f64, out: &mut [f64]) {
+pub(crate) fn wiener_filter(covariance: &[f64], noise: f64, out: &mut [f64]) {
     let xi = noise * noise;
     out.iter_mut().zip(covariance).for_each(|(gain, &c)| *gain = c / (c + xi));
 }

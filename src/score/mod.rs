@@ -6,10 +6,11 @@ mod native;
 mod team;
 
 pub use gaussian::GaussianScore;
+pub(crate) use gaussian::wiener_filter;
 pub use native::{INPUTS, NativeScore, Preconditioning};
 pub use team::Team;
 
-use crate::diffusion::{Posterior, Schedule};
+use crate::diffusion::{Posterior, Schedule, optimal_levels};
 use crate::error::Result;
 use crate::lattice::Lattice;
 use std::sync::Arc;
@@ -53,6 +54,14 @@ pub trait Evaluator: Send {
     /// # Errors
     /// [`crate::Error::ShapeMismatch`] when the buffers do not hold `noise.len()` fields.
     fn denoise(&mut self, noise: &[f64], fields: &[f64], denoised: &mut [f64]) -> Result<()>;
+}
+
+/// The best times for a path of `levels` score evaluations from 0 to `last`, ascending.
+///
+/// # Errors
+/// As [`optimal_levels`].
+pub fn optimal_times(score: &dyn Score, levels: usize, last: f64) -> Result<Vec<f64>> {
+    optimal_levels(score.schedule(), score.smallest_noise(), last, levels, &|noise| score.posterior(noise))
 }
 
 /// Noise far below the narrowest mode of the data: 8 % of its standard deviation. There a single

@@ -4,7 +4,7 @@ use crate::error::{Error, Result, require_finite};
 use crate::fourier::{LatticeFourier, momentum_classes};
 use crate::lattice::Lattice;
 use ndarray::{ArrayD, IxDyn};
-use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+use ndarray_npy::ReadNpyExt;
 use std::path::Path;
 
 /// Configurations of one lattice. The last tenth is held out: it measures, it never trains.
@@ -71,9 +71,7 @@ impl Dataset {
         let shape: Vec<usize> = std::iter::once(self.len()).chain(self.lattice.extents().iter().copied()).collect();
         let array = ndarray::ArrayViewD::from_shape(IxDyn(&shape), &self.fields)
             .map_err(|error| Error::Internal(format!("npy shape: {error}")))?;
-        let mut bytes = Vec::new();
-        array.write_npy(&mut bytes).map_err(|error| Error::Internal(format!("npy: {error}")))?;
-        crate::files::write_atomically(path.as_ref(), &bytes)
+        crate::files::write_npy(path.as_ref(), &array)
     }
 
     /// The lattice.

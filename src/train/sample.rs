@@ -8,7 +8,7 @@ use crate::lattice::Lattice;
 use crate::nn::embedding::EmbeddingTape;
 use crate::nn::{Adjoint, Tape, UNet};
 use crate::rng::{Purpose, Stream};
-use crate::score::Preconditioning;
+use crate::score::{Preconditioning, wiener_filter};
 
 /// What all samples of a step share.
 pub(super) struct Shared<'a> {
@@ -91,9 +91,7 @@ impl Worker {
             *noisy = clean + sigma * z;
         }
         let xi = sigma * sigma;
-        for (m, c) in self.multiplier.iter_mut().zip(shared.covariance) {
-            *m = c / (c + xi);
-        }
+        wiener_filter(shared.covariance, sigma, &mut self.multiplier);
         self.fourier.filter(&self.noisy, &self.multiplier, &mut self.filtered);
         let preconditioning = Preconditioning::new(shared.data_variance, sigma);
         preconditioning.fill(&self.noisy, &self.filtered, &mut self.inputs);

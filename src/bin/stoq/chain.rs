@@ -2,9 +2,8 @@
 
 use super::common::{Failure, Global, Record, Reporter, SystemOptions, estimate, interruption, say};
 use clap::Args;
-use ndarray_npy::WriteNpyExt;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -95,7 +94,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     reporter.finish();
     let seconds = clock.elapsed().as_secs_f64() / series.len().max(1) as f64;
     if let Some(path) = &options.series {
-        write_series(path, series.magnetisation())?;
+        stoq::files::write_npy(path, &ndarray::ArrayView1::from(series.magnetisation()))?;
     }
     let summary = MagnetisationSummary::new(&[&series])?;
     let evaluations = (evaluations(&parts) - warm) as f64 / series.len() as f64;
@@ -104,14 +103,17 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
 
 /// Builds the kernels; every one draws from a chain number of its own, so that none shares a number.
 fn parts(global: &Global, options: &Options, lattice: &stoq::lattice::Lattice) -> Result<Vec<Part>, Failure> {
+    let score = match &options.model {
+        Some(path) => Some(Arc::new(NativeScore::new(Model::load(path)?)?)),
+        None => None,
+    };
     let mut parts = vec![];
     for (index, name) in options.kernel.split('+').map(str::trim).enumerate() {
         let chain = index as u32 + 1;
         let learned = |kernel: Kernel| -> Result<Mover, Failure> {
-            let Some(path) = &options.model else {
+            let Some(score) = score.clone() else {
                 return Err(Error::invalid("--model", "none", &format!("a model file: {name} needs one")).into());
             };
-            let score = Arc::new(NativeScore::new(Model::load(path)?)?);
             if score.lattice() != lattice {
                 return Err(Error::shape("lattice", lattice.extents(), score.lattice().extents()).into());
             }
@@ -157,14 +159,6 @@ fn evaluations(parts: &[Part]) -> u64 {
         Mover::Hmc(..) => None,
     });
     learned.sum()
-}
-
-fn write_series(path: &Path, values: &[f64]) -> Result<(), Failure> {
-    let mut bytes = Vec::new();
-    ndarray::ArrayView1::from(values)
-        .write_npy(&mut bytes)
-        .map_err(|error| Error::Internal(format!("npy: {error}")))?;
-    Ok(stoq::files::write_atomically(path, &bytes)?)
 }
 
 fn report(

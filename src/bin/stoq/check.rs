@@ -10,11 +10,11 @@ use std::time::Instant;
 use stoq::Error;
 use stoq::action::{ActionRecord, finite_action};
 use stoq::analysis::{WeightEstimate, effective_sample_size, independence_acceptance, log_mean_weight, var_log_weight};
-use stoq::diffusion::{T_END, optimal_levels};
+use stoq::diffusion::T_END;
 use stoq::kernel::PathProcess;
 use stoq::model::Model;
 use stoq::rng::Stream;
-use stoq::score::{NativeScore, Score};
+use stoq::score::{NativeScore, Score, optimal_times};
 
 /// Options of `stoq check`.
 #[derive(Args)]
@@ -105,8 +105,7 @@ pub fn propose(
     let lattice = score.lattice().clone();
     let mut action = action.build(&lattice)?;
     let sites = lattice.sites();
-    let posterior = |noise: f64| score.posterior(noise);
-    let times = optimal_levels(score.schedule(), score.smallest_noise(), T_END, levels, &posterior)?;
+    let times = optimal_times(&*score, levels, T_END)?;
     let mut process = PathProcess::new(score.clone(), &times, true, BATCH, threads)?;
     let mut fields = vec![0.0; BATCH * sites];
     let mut log_weights = Vec::with_capacity(proposals);
