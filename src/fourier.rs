@@ -2,7 +2,8 @@
 //!
 //! Orthonormal convention: phi_p = V^(-1/2) sum_x exp(-i p x) phi_x, so that <|phi_p|^2> of white
 //! noise is 1 and Parseval holds without factors. Every multiplier used here is real and even in p
-//! (a covariance of a translation-invariant, real field), hence a filtered real field is real. Two
+//! (a covariance of a translation-invariant, real field), hence a filtered real field is real. A field with
+//! several components a site has one spectrum a component; a multiplier has as many values as a field. Two
 //! fields could share one complex transform; they do not, because the rounding of a field would then
 //! depend on its partner in the batch.
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 pub struct LatticeFourier {
     extents: Vec<usize>,
     sites: usize,
+    components: usize,
     forward: Vec<Arc<dyn Fft<f64>>>,
     inverse: Vec<Arc<dyn Fft<f64>>>,
     spectrum: Vec<Complex<f64>>,
@@ -36,9 +38,10 @@ impl LatticeFourier {
         LatticeFourier {
             extents: lattice.extents().to_vec(),
             sites,
+            components: lattice.components(),
             forward,
             inverse,
-            spectrum: vec![Complex::default(); sites],
+            spectrum: vec![Complex::default(); lattice.values()],
             line: vec![Complex::default(); longest],
             scratch: vec![Complex::default(); scratch],
             mirror: mirrored_momenta(lattice),
@@ -53,7 +56,7 @@ impl LatticeFourier {
             if stride == 1 {
                 plans[axis].process_with_scratch(&mut self.spectrum, &mut self.scratch);
             } else {
-                for block in (0..self.sites).step_by(n * stride) {
+                for block in (0..self.spectrum.len()).step_by(n * stride) {
                     for start in block..block + stride {
                         let line = &mut self.line[..n];
                         line.iter_mut().enumerate().for_each(|(i, z)| *z = self.spectrum[start + i * stride]);
@@ -105,7 +108,7 @@ impl LatticeFourier {
         self.transform(false);
         let scale = 1.0 / self.sites as f64;
         let [aa, bb, ab] = sums;
-        for p in 0..self.sites {
+        for p in 0..self.spectrum.len() {
             // z = a + ib: a_p = (z_p + conj z_-p)/2, b_p = (z_p - conj z_-p)/2i.
             let (z, w) = (self.spectrum[p], self.spectrum[self.mirror[p] as usize].conj());
             let a_p = (z + w) * 0.5;
@@ -126,9 +129,9 @@ impl LatticeFourier {
 
     /// The multiplier of the square, point by point, of the kernel that belongs to `multiplier`.
     pub fn squared_kernel(&mut self, multiplier: &[f64], out: &mut [f64]) {
-        let mut origin = vec![0.0; self.sites];
-        origin[0] = 1.0;
-        let mut kernel = vec![0.0; self.sites];
+        let mut origin = vec![0.0; self.spectrum.len()];
+        (0..self.components).for_each(|component| origin[component * self.sites] = 1.0);
+        let mut kernel = vec![0.0; origin.len()];
         self.filter(&origin, multiplier, &mut kernel);
         kernel.iter_mut().for_each(|value| *value *= *value);
         self.multiplier(&kernel, out);
@@ -143,32 +146,35 @@ impl LatticeFourier {
     }
 }
 
-/// Index of -p for every momentum p.
+/// Index of -p for every momentum p of every component.
 fn mirrored_momenta(lattice: &Lattice) -> Vec<u32> {
-    (0..lattice.sites())
+    let sites = lattice.sites();
+    (0..lattice.values())
         .map(|p| {
             let mirrored: Vec<usize> =
-                lattice.coordinates(p).iter().zip(lattice.extents()).map(|(&k, &n)| (n - k) % n).collect();
-            lattice.index(&mirrored) as u32
+                lattice.coordinates(p % sites).iter().zip(lattice.extents()).map(|(&k, &n)| (n - k) % n).collect();
+            (p / sites * sites + lattice.index(&mirrored)) as u32
         })
         .collect()
 }
 
 /// Groups momenta that are equivalent under reflections of each axis and exchanges of axes of equal
-/// extent: `class[p]` numbers the class of p. Class 0 is the zero mode.
+/// extent: `class[p]` numbers the class of p. Class 0 is the zero mode. Of a field with several
+/// components each has classes of its own, in order.
 pub fn momentum_classes(lattice: &Lattice) -> (Vec<u32>, usize) {
     let extents = lattice.extents();
     let isotropic = extents.iter().all(|&extent| extent == extents[0]);
     let mut known = std::collections::BTreeMap::new();
-    let class = (0..lattice.sites())
+    let sites = lattice.sites();
+    let class = (0..lattice.values())
         .map(|p| {
             let mut folded: Vec<usize> =
-                lattice.coordinates(p).iter().zip(extents).map(|(&k, &n)| k.min(n - k)).collect();
+                lattice.coordinates(p % sites).iter().zip(extents).map(|(&k, &n)| k.min(n - k)).collect();
             if isotropic {
                 folded.sort_unstable();
             }
             let next = known.len() as u32;
-            *known.entry(folded).or_insert(next)
+            *known.entry((p / sites, folded)).or_insert(next)
         })
         .collect();
     (class, known.len())

@@ -19,13 +19,21 @@ pub enum Interrupt {
     Stop(Error),
 }
 
-/// An action on real scalar fields. Fields are contiguous in the library's order (`lattice.rs`).
+/// An action on real fields. Fields are contiguous in the library's order (`lattice.rs`).
 pub trait Action: Send {
     /// S(phi). A value that is NaN or infinite is treated like [`Interrupt::Reject`] by every kernel.
     fn action(&mut self, field: &[f64]) -> Result<f64, Interrupt>;
 
     /// The force -dS/dphi(x), one value a site, into `force`.
     fn force(&mut self, field: &[f64], force: &mut [f64]) -> Result<(), Interrupt>;
+
+    /// S of `field` with the value at `index` replaced by `value`, minus S of `field`: what local
+    /// updates need. Without a local formula, two whole actions and a copy.
+    fn local_change(&mut self, field: &[f64], index: usize, value: f64) -> Result<f64, Interrupt> {
+        let mut moved = field.to_vec();
+        moved[index] = value;
+        Ok(self.action(&moved)? - self.action(field)?)
+    }
 }
 
 /// S(phi) with "reject" and non-finite values folded into `None`.

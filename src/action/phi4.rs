@@ -23,6 +23,10 @@ impl Phi4 {
     /// [`Error::InvalidArgument`] when a coupling is not finite, `lambda` is negative, or the free
     /// theory (`lambda` = 0) is unstable: it needs |kappa| < 1 / (2 rank).
     pub fn new(lattice: &Lattice, kappa: f64, lambda: f64) -> Result<Self> {
+        if lattice.components() != 1 || lattice.extents().contains(&1) {
+            let shown = format!("{:?} with {} components", lattice.extents(), lattice.components());
+            return Err(Error::invalid("lattice", shown, "one component, at least 2 sites along every axis"));
+        }
         if !kappa.is_finite() {
             return Err(Error::invalid("kappa", kappa, "a finite number"));
         }
@@ -74,6 +78,16 @@ impl Action for Phi4 {
         }
         Ok(())
     }
+
+    fn local_change(&mut self, field: &[f64], index: usize, value: f64) -> Result<f64, Interrupt> {
+        let neighbours = &self.neighbours[index * 2 * self.axes..(index + 1) * 2 * self.axes];
+        let around: f64 = neighbours.iter().map(|&site| field[site as usize]).sum();
+        let at = |phi: f64| {
+            let square = phi * phi;
+            square * (1.0 - 2.0 * self.lambda + self.lambda * square) - 2.0 * self.kappa * phi * around
+        };
+        Ok(at(value) - at(field[index]))
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +106,10 @@ mod tests {
             action.force(&field, &mut force).unwrap();
             for site in 0..lattice.sites() {
                 let step = 1e-5;
+                let mut moved = field.clone();
+                moved[site] = 0.4;
+                let whole = action.action(&moved).unwrap() - action.action(&field).unwrap();
+                assert!((action.local_change(&field, site, 0.4).unwrap() - whole).abs() < 1e-10);
                 let mut shifted = |sign: f64| {
                     let mut moved = field.clone();
                     moved[site] += sign * step;

@@ -183,7 +183,7 @@ pub unsafe extern "C" fn stoq_action_callback(
                 scatter(&shape, field, start);
                 start
             };
-            host.call(field, shape.lattice().sites())
+            host.call(field, shape.lattice().values())
         };
         action.set(into_handle(stoq_action_t::new(layout, Box::new(HostAction::new(Box::new(evaluate), None)))));
         Ok(())
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn stoq_action_evaluate(
         // SAFETY: see stoq_action_phi4.
         let (action, value) = unsafe { (from_handle("action", action)?, Output::new("value", value)?) };
         require("field", field)?;
-        let mut copy = zeros("a copy of the field", action.layout.lattice().sites())?;
+        let mut copy = zeros("a copy of the field", action.layout.lattice().values())?;
         // SAFETY: see stoq_action_phi4.
         unsafe { gather(&action.layout, field, &mut copy) };
         require_finite("field", &copy)?;

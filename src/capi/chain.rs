@@ -149,7 +149,7 @@ fn create(
     if let Some(action) = action.as_ref().filter(|action| action.layout.lattice() != lattice) {
         return Err(Error::shape("lattice of action", action.layout.lattice().extents(), lattice.extents()));
     }
-    let (sites, checked) = (lattice.sites(), checked_options(options).map_err(|error| within("options->", error))?);
+    let (sites, checked) = (lattice.values(), checked_options(options).map_err(|error| within("options->", error))?);
     // Paths in `Chain` and `PathProcess`: the pool, the scaled and denoised batches, one whole path.
     let fields = 4 * checked.pool.max(checked.levels) + 16;
     require_memory("the paths of a chain", fields.checked_mul(sites))?;

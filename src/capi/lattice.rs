@@ -80,7 +80,7 @@ pub(super) unsafe fn read_layout(pointer: *const stoq_layout_t) -> Result<Layout
     if strides.iter().all(|&stride| stride == 0) {
         return Ok(Layout::contiguous(lattice));
     }
-    Layout::strided(lattice, strides).map_err(|error| within("layout->", error))
+    Layout::strided(lattice, strides, 0).map_err(|error| within("layout->", error))
 }
 
 /// Says of which struct the parameter of an error is a field.
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn strided_copies_go_there_and_back_and_leave_the_gaps() {
-        let layout = Layout::strided(Lattice::new(&[3, 4]).unwrap(), &[2, -7]).unwrap();
+        let layout = Layout::strided(Lattice::new(&[3, 4]).unwrap(), &[2, -7], 0).unwrap();
         let (span, first) = extent_in_memory(&layout);
         assert_eq!((span, first), (26, 21));
         let values: Vec<f64> = (1..=12).map(f64::from).collect();

@@ -212,7 +212,7 @@ pub unsafe extern "C" fn stoq_model_score(
         require("times", times)?;
         require("fields", fields)?;
         require("scores", scores)?;
-        let values = model.score.lattice().sites().saturating_mul(batch);
+        let values = model.score.lattice().values().saturating_mul(batch);
         if batch == 0 {
             return Err(Error::invalid("batch", batch, "at least one field"));
         }

@@ -111,7 +111,7 @@ impl Chain {
             Kernel::Renoise { time } => return Err(Error::invalid("renoise_time", time, "a time t* in (0, 1]")),
         };
         let stream = Stream::new(options.seed, options.chain, 0)?;
-        let sites = score.lattice().sites();
+        let sites = score.lattice().values();
         let times = optimal_times(&*score, options.levels, last)?;
         let fingerprint = state::fingerprint(score.fingerprint(), &options);
         let process = PathProcess::new(score, &times, options.kernel == Kernel::Path, pool, options.threads)?;

@@ -55,7 +55,7 @@ impl PathProcess {
         if batch == 0 {
             return Err(Error::invalid("batch", batch, "at least one path"));
         }
-        let sites = score.lattice().sites();
+        let sites = score.lattice().values();
         let (schedule, last) = (*score.schedule(), times[times.len() - 1]);
         let mut fourier = LatticeFourier::new(score.lattice());
         let lower = std::iter::once(0.0).chain(times.iter().copied());

@@ -15,7 +15,7 @@ pub struct SpaceToDepth {
 impl SpaceToDepth {
     /// The permutation, and the coarse lattice; `None` if an extent is odd or would fall below 2.
     pub fn new(lattice: &Lattice) -> Option<(Self, Lattice)> {
-        if lattice.extents().iter().any(|n| n % 2 != 0) {
+        if lattice.extents().iter().any(|&n| n % 2 != 0 || n < 4) {
             return None;
         }
         let halves: Vec<usize> = lattice.extents().iter().map(|n| n / 2).collect();

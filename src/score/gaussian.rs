@@ -20,7 +20,7 @@ impl GaussianScore {
     /// # Errors
     /// [`Error::ShapeMismatch`] or [`Error::InvalidArgument`].
     pub fn new(lattice: Lattice, schedule: Schedule, covariance: Vec<f64>) -> Result<Self> {
-        require_length("covariance", covariance.len(), lattice.sites())?;
+        require_length("covariance", covariance.len(), lattice.values())?;
         if let Some(value) = covariance.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
             return Err(Error::invalid("covariance", value, "finite positive variances"));
         }

@@ -11,7 +11,7 @@ pub use native::{INPUTS, NativeScore, Preconditioning};
 pub use team::Team;
 
 use crate::diffusion::{Posterior, Schedule, optimal_levels};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lattice::Lattice;
 use std::sync::Arc;
 
@@ -43,6 +43,14 @@ pub trait Score: Send + Sync {
     /// # Errors
     /// [`crate::Error::OutOfMemory`] or [`crate::Error::Internal`] when threads cannot be started.
     fn evaluator(self: Arc<Self>, threads: usize) -> Result<Box<dyn Evaluator>>;
+
+    /// A worker for derivatives, in double precision throughout.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the model has no derivatives.
+    fn differential(self: Arc<Self>) -> Result<Box<dyn Differential>> {
+        Err(Error::invalid("score model", "one without derivatives", "a native or analytic model"))
+    }
 }
 
 /// Evaluates a score model on batches.
@@ -54,6 +62,24 @@ pub trait Evaluator: Send {
     /// # Errors
     /// [`crate::Error::ShapeMismatch`] when the buffers do not hold `noise.len()` fields.
     fn denoise(&mut self, noise: &[f64], fields: &[f64], denoised: &mut [f64]) -> Result<()>;
+}
+
+/// Evaluates a score model and its derivatives, for likelihoods.
+pub trait Differential: Send {
+    /// `denoised = D(field)` and `changes[i] = (dD/dfield) directions[i]`, for a field whose noise
+    /// relative to the signal is `noise`, already divided by the signal factor f. Directions, and
+    /// changes, lie one after the other; none are allowed.
+    ///
+    /// # Errors
+    /// [`crate::Error::ShapeMismatch`] for buffers of the wrong length.
+    fn tangents(
+        &mut self,
+        noise: f64,
+        field: &[f64],
+        directions: &[f64],
+        denoised: &mut [f64],
+        changes: &mut [f64],
+    ) -> Result<()>;
 }
 
 /// The best times for a path of `levels` score evaluations from 0 to `last`, ascending.

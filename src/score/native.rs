@@ -176,7 +176,7 @@ struct Worker {
 
 impl Worker {
     fn new(score: &NativeScore) -> Self {
-        let sites = score.lattice.sites();
+        let sites = score.lattice.values();
         Worker {
             tape: score.network.tape(),
             fourier: LatticeFourier::new(&score.lattice),
@@ -226,7 +226,7 @@ impl NativeEvaluator {
 
 impl Evaluator for NativeEvaluator {
     fn denoise(&mut self, noise: &[f64], fields: &[f64], denoised: &mut [f64]) -> Result<()> {
-        let sites = self.score.lattice.sites();
+        let sites = self.score.lattice.values();
         require_length("fields", fields.len(), noise.len() * sites)?;
         require_length("denoised fields", denoised.len(), fields.len())?;
         if self.levels.len() + noise.len() > LEVELS_KEPT.max(noise.len()) {

@@ -21,7 +21,7 @@ impl Dataset {
     /// [`Error::ShapeMismatch`] unless they fill whole configurations; [`Error::InvalidArgument`] for
     /// fewer than 32; [`Error::NotFinite`].
     pub fn new(lattice: Lattice, fields: Vec<f32>) -> Result<Self> {
-        let sites = lattice.sites();
+        let sites = lattice.values();
         if !fields.len().is_multiple_of(sites) {
             return Err(Error::shape("fields", fields.len(), format!("a multiple of {sites} sites")));
         }
@@ -81,7 +81,7 @@ impl Dataset {
 
     /// Number of configurations.
     pub fn len(&self) -> usize {
-        self.fields.len() / self.lattice.sites()
+        self.fields.len() / self.lattice.values()
     }
 
     /// Never: a data set holds at least 32 configurations.
@@ -96,15 +96,15 @@ impl Dataset {
 
     /// Configuration `index`; those from [`Dataset::training`] on are held out.
     pub fn field(&self, index: usize) -> &[f32] {
-        let sites = self.lattice.sites();
+        let sites = self.lattice.values();
         &self.fields[index * sites..(index + 1) * sites]
     }
 
     /// Covariance <|phi_p|^2> by momentum class over the training part.
     pub fn covariance(&self) -> Vec<f64> {
         let mut fourier = LatticeFourier::new(&self.lattice);
-        let mut power = vec![0.0; self.lattice.sites()];
-        let mut wide = vec![0.0; self.lattice.sites()];
+        let mut power = vec![0.0; self.lattice.values()];
+        let mut wide = vec![0.0; self.lattice.values()];
         for index in 0..self.training() {
             wide.iter_mut().zip(self.field(index)).for_each(|(to, &from)| *to = f64::from(from));
             fourier.accumulate_power(&wide, &mut power);

@@ -29,7 +29,7 @@ pub fn measure_posterior(
     threads: usize,
 ) -> Result<PosteriorTable> {
     let score = Arc::new(NativeScore::new(model.clone())?);
-    let sites = data.lattice().sites();
+    let sites = data.lattice().values();
     let held_out = data.len() - data.training();
     let samples = SAMPLES.min(4 * held_out).min((MOST_SITES / sites).max(64));
     let mut clean = Vec::with_capacity(samples * sites);
@@ -59,7 +59,7 @@ impl Measurement {
     fn new(data: &Dataset, clean: Vec<f64>) -> Self {
         let (class, classes) = momentum_classes(data.lattice());
         let fourier = LatticeFourier::new(data.lattice());
-        Measurement { fourier, class, classes, sites: data.lattice().sites(), denoised: vec![0.0; clean.len()], clean }
+        Measurement { fourier, class, classes, sites: data.lattice().values(), denoised: vec![0.0; clean.len()], clean }
     }
 
     fn samples(&self) -> usize {

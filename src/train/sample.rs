@@ -53,7 +53,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub fn new(network: &UNet, lattice: &Lattice, action: Option<Box<dyn Action>>) -> Self {
-        let field = || vec![0.0; lattice.sites()];
+        let field = || vec![0.0; lattice.values()];
         Worker {
             tape: network.tape(),
             embedding: network.embedding().tape(),
@@ -67,8 +67,8 @@ impl Worker {
             force: field(),
             data: field(),
             cross: [field(), field(), field()],
-            inputs: vec![0.0; 2 * lattice.sites()],
-            output: vec![0.0; lattice.sites()],
+            inputs: vec![0.0; 2 * lattice.values()],
+            output: vec![0.0; lattice.values()],
         }
     }
 

@@ -131,7 +131,7 @@ static void struct_sizes(struct handles *h)
 
 static void bad_layouts(struct handles *h)
 {
-    const size_t one[2] = {EXTENT, 1}, none[2] = {0, EXTENT}, huge[2] = {(size_t)1 << 40, (size_t)1 << 40};
+    const size_t one[2] = {EXTENT, 0}, none[2] = {0, EXTENT}, huge[2] = {(size_t)1 << 40, (size_t)1 << 40};
     const size_t five[5] = {2, 2, 2, 2, 2}, line[1] = {SITES};
     INVALID("rank", stoq_layout_init(&b.layout, 0, five));
     INVALID("rank", stoq_layout_init(&b.layout, 5, five));
@@ -152,7 +152,7 @@ static void bad_layouts(struct handles *h)
     layout.rank = 0;
     INVALID("layout->rank", stoq_chain_new(h->model, NULL, &layout, NULL, &b.chain));
     layout = h->layout;
-    layout.extents[1] = 1;
+    layout.extents[1] = 0;
     INVALID("layout->extents", stoq_action_phi4(&layout, KAPPA, LAMBDA, &b.action));
 
     MUST(stoq_layout_init(&layout, 1, line));

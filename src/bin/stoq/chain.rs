@@ -65,7 +65,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let start = Instant::now();
     let lattice = options.system.lattice()?;
     let mut action = options.system.record().build(&lattice)?;
-    let mut field = vec![0.0; lattice.sites()];
+    let mut field = vec![0.0; lattice.values()];
     Stream::new(global.seed, 0, 0)?.normals(Purpose::Start, 0, &mut field);
     let mut parts = parts(global, options, &lattice)?;
     let stop = interruption();
@@ -80,7 +80,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
     parts.iter_mut().for_each(|part| part.accepted.clear());
     let warm = evaluations(&parts);
-    let mut series = FieldSeries::new(lattice.sites())?;
+    let mut series = FieldSeries::new(lattice.values())?;
     let clock = Instant::now();
     for update in options.thermalise..options.thermalise + options.updates {
         if stop.load(Ordering::SeqCst) {
@@ -130,7 +130,7 @@ fn parts(global: &Global, options: &Options, lattice: &stoq::lattice::Lattice) -
         let mover = match name {
             "hmc" => {
                 let hmc_options = HmcOptions { trajectory_length: options.trajectory_length, ..HmcOptions::default() };
-                Mover::Hmc(Box::new(Hmc::new(lattice.sites(), hmc_options)?), Stream::new(global.seed, chain, 0)?)
+                Mover::Hmc(Box::new(Hmc::new(lattice.values(), hmc_options)?), Stream::new(global.seed, chain, 0)?)
             }
             "path" => learned(Kernel::Path)?,
             "renoise" => learned(Kernel::Renoise { time: options.renoise_time })?,

@@ -104,7 +104,7 @@ pub fn propose(
 ) -> Result<Proposals, Failure> {
     let lattice = score.lattice().clone();
     let mut action = action.build(&lattice)?;
-    let sites = lattice.sites();
+    let sites = lattice.values();
     let times = optimal_times(&*score, levels, T_END)?;
     let mut process = PathProcess::new(score.clone(), &times, true, BATCH, threads)?;
     let mut fields = vec![0.0; BATCH * sites];

@@ -40,7 +40,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     sampler.thermalise(options.thermalise)?;
     let stop = interruption();
     let mut reporter = Reporter::new(global, options.configs as u64);
-    let mut fields = Vec::with_capacity(options.configs * lattice.sites());
+    let mut fields = Vec::with_capacity(options.configs * lattice.values());
     for index in 0..options.configs {
         if stop.load(Ordering::SeqCst) {
             return Err(Failure::Interrupted);
