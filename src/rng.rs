@@ -44,6 +44,10 @@ pub enum Purpose {
     Trajectory = 13,
     /// Draws of diagnostics (checks, pilots), which must not disturb a chain.
     Diagnostic = 14,
+    /// Proposals of local Metropolis updates.
+    LocalMove = 15,
+    /// Noise of Langevin moves.
+    Langevin = 16,
 }
 
 /// Largest chain number.
@@ -75,6 +79,11 @@ impl Stream {
             return Err(Error::invalid("step", step, "fewer than 2^40 steps; start a new chain number"));
         }
         Ok(Stream { seed, chain, step })
+    }
+
+    /// Number of the step.
+    pub fn step(&self) -> u64 {
+        self.step
     }
 
     /// The same seed and chain at another step; wraps to the 40 bits of the counter.

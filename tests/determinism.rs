@@ -33,7 +33,7 @@ fn phi4() -> Phi4 {
 }
 
 fn options(kernel: Kernel) -> ChainOptions {
-    ChainOptions { kernel, levels: 4, seed: 99, chain: 3, threads: 1, pool: 8 }
+    ChainOptions { kernel, levels: 4, seed: 99, chain: 3, threads: 1, ..Default::default() }
 }
 
 fn chain(score: &Arc<NativeScore>, options: ChainOptions) -> Chain {

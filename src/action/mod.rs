@@ -19,6 +19,12 @@ pub enum Interrupt {
     Stop(Error),
 }
 
+impl From<Error> for Interrupt {
+    fn from(error: Error) -> Self {
+        Interrupt::Stop(error)
+    }
+}
+
 /// An action on real fields. Fields are contiguous in the library's order (`lattice.rs`).
 pub trait Action: Send {
     /// S(phi). A value that is NaN or infinite is treated like [`Interrupt::Reject`] by every kernel.

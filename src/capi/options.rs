@@ -120,6 +120,7 @@ pub(super) fn checked_options(options: &stoq_chain_options_t) -> Result<ChainOpt
         chain: options.chain,
         threads: options.threads as usize,
         pool: options.pool as usize,
+        warm_up: false,
     })
 }
 

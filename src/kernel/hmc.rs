@@ -6,6 +6,7 @@
 //! min(1, exp(-Delta H)): exact for any step size.
 
 use super::outcome::{Outcome, metropolis};
+use super::proposer::{Proposed, Proposer, Tunable, require_action};
 use crate::action::{Action, Interrupt, finite_action};
 use crate::error::{Error, Result, require_length};
 use crate::rng::{Purpose, Stream};
@@ -44,6 +45,26 @@ pub struct HmcOptions {
     pub jitter: f64,
 }
 
+impl HmcOptions {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a trajectory length that is not positive, no steps, or a
+    /// jitter outside 0 to 1.
+    pub fn validate(&self) -> Result<()> {
+        if !(self.trajectory_length.is_finite() && self.trajectory_length > 0.0) {
+            return Err(Error::invalid("trajectory_length", self.trajectory_length, "a finite length > 0"));
+        }
+        if self.steps == 0 {
+            return Err(Error::invalid("steps", 0, "at least one integrator step a trajectory"));
+        }
+        if !(0.0..1.0).contains(&self.jitter) {
+            return Err(Error::invalid("jitter", self.jitter, "a fraction from 0 to below 1"));
+        }
+        Ok(())
+    }
+}
+
 impl Default for HmcOptions {
     fn default() -> Self {
         HmcOptions { trajectory_length: 1.0, steps: 10, integrator: Integrator::Omelyan, jitter: 0.2 }
@@ -68,26 +89,20 @@ pub struct Hmc {
     momentum: Vec<f64>,
     force: Vec<f64>,
     energy_change: f64,
+    /// What warm-up of a chain tunes: trajectory length over steps, but not rounded.
+    step_size: f64,
 }
 
 impl Hmc {
     /// A kernel for fields of `sites` values.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a trajectory length that is not positive, no steps, or a
-    /// jitter outside 0 to 1.
+    /// Those of [`HmcOptions::validate`].
     pub fn new(sites: usize, options: HmcOptions) -> Result<Self> {
-        if !(options.trajectory_length.is_finite() && options.trajectory_length > 0.0) {
-            return Err(Error::invalid("trajectory_length", options.trajectory_length, "a finite length > 0"));
-        }
-        if options.steps == 0 {
-            return Err(Error::invalid("steps", 0, "at least one integrator step a trajectory"));
-        }
-        if !(0.0..1.0).contains(&options.jitter) {
-            return Err(Error::invalid("jitter", options.jitter, "a fraction from 0 to below 1"));
-        }
+        options.validate()?;
         let buffer = || vec![0.0; sites];
-        Ok(Hmc { options, trial: buffer(), momentum: buffer(), force: buffer(), energy_change: f64::NAN })
+        let step_size = options.trajectory_length / options.steps as f64;
+        Ok(Hmc { options, trial: buffer(), momentum: buffer(), force: buffer(), energy_change: f64::NAN, step_size })
     }
 
     /// The options, with the number of steps that tuning chose.
@@ -113,23 +128,29 @@ impl Hmc {
         let Some(start) = finite_action(action, field)? else {
             return Err(Error::invalid("field", "a configuration without finite action", "a possible starting state"));
         };
-        stream.normals(Purpose::Momentum, 0, &mut self.momentum);
-        let start = start + kinetic_energy(&self.momentum);
-        self.trial.copy_from_slice(field);
-        let shift = 2.0 * stream.uniform(Purpose::Trajectory, 0, 0) - 1.0;
-        let length = self.options.trajectory_length * (1.0 + self.options.jitter * shift);
-        match self.integrate(action, length / self.options.steps as f64) {
-            Ok(()) => {}
+        let kinetic_change = match self.trajectory(action, field, stream) {
+            Ok(change) => change,
             Err(Interrupt::Reject) => return Ok(Outcome::Rejected),
             Err(Interrupt::Stop(error)) => return Err(error),
-        }
+        };
         let Some(end) = finite_action(action, &self.trial)? else { return Ok(Outcome::Rejected) };
-        self.energy_change = end + kinetic_energy(&self.momentum) - start;
+        self.energy_change = end - start + kinetic_change;
         let outcome = metropolis(-self.energy_change, stream.uniform(Purpose::Accept, 0, 0));
         if outcome == Outcome::Accepted {
             field.copy_from_slice(&self.trial);
         }
         Ok(outcome)
+    }
+
+    /// A trajectory from `field` to `trial`; returns the change of the kinetic energy.
+    fn trajectory(&mut self, action: &mut dyn Action, field: &[f64], stream: &Stream) -> Result<f64, Interrupt> {
+        stream.normals(Purpose::Momentum, 0, &mut self.momentum);
+        let start = kinetic_energy(&self.momentum);
+        self.trial.copy_from_slice(field);
+        let shift = 2.0 * stream.uniform(Purpose::Trajectory, 0, 0) - 1.0;
+        let length = self.options.trajectory_length * (1.0 + self.options.jitter * shift);
+        self.integrate(action, length / self.options.steps as f64)?;
+        Ok(kinetic_energy(&self.momentum) - start)
     }
 
     /// Chooses the number of steps for an acceptance of 0.8 to 0.92 by running trajectories from `field`,
@@ -201,6 +222,52 @@ impl Hmc {
 
     fn drift(&mut self, step: f64) {
         self.trial.iter_mut().zip(&self.momentum).for_each(|(phi, pi)| *phi += step * pi);
+    }
+}
+
+impl Proposer for Hmc {
+    fn propose(
+        &mut self,
+        stream: &Stream,
+        field: &[f64],
+        action: Option<&mut dyn Action>,
+        proposal: &mut [f64],
+    ) -> Result<Proposed, Interrupt> {
+        let kinetic_change = self.trajectory(require_action(action, "hmc")?, field, stream)?;
+        proposal.copy_from_slice(&self.trial);
+        Ok(Proposed { log_hastings: -kinetic_change, evaluations: 0 })
+    }
+
+    fn tunable(&self) -> Option<&dyn Tunable> {
+        Some(self)
+    }
+
+    fn tunable_mut(&mut self) -> Option<&mut dyn Tunable> {
+        Some(self)
+    }
+}
+
+/// The size of a move is that of an integrator step; the length of a trajectory stays.
+impl Tunable for Hmc {
+    fn size(&self) -> f64 {
+        self.step_size
+    }
+
+    fn set_size(&mut self, size: f64) -> Result<()> {
+        self.step_size = size;
+        // The tolerance keeps length / (length / n) at n.
+        let steps = (self.options.trajectory_length / size * (1.0 - 1e-9)).ceil();
+        self.options.steps = (steps as usize).clamp(1, TUNING_MOST_STEPS);
+        Ok(())
+    }
+
+    fn target(&self) -> f64 {
+        TARGET
+    }
+
+    fn range(&self) -> (f64, f64) {
+        let length = self.options.trajectory_length;
+        (length / TUNING_MOST_STEPS as f64, length)
     }
 }
 

@@ -1,13 +1,25 @@
-//! Exact Markov kernels: exp(-S)/Z is stationary for any network, good or bad (physics first: the
-//! network only sets the acceptance).
+//! Markov kernels. All but Langevin are exact: exp(-S)/Z is stationary for any network, good or bad
+//! (physics first: the network only sets the acceptance). Compositions stay exact; keep one
+//! irreducible kernel (HMC, Metropolis) in a chain.
 
 mod chain;
+mod composition;
+mod drift;
 pub mod hmc;
+mod independence;
+mod mala;
+mod metropolis;
+mod options;
 mod outcome;
 mod process;
+mod proposer;
+mod renoise;
 mod reverse;
 mod state;
+mod warm_up;
 
-pub use chain::{Chain, ChainOptions, Kernel, Statistics};
+pub use chain::Chain;
+pub use composition::Composition;
+pub use options::{ChainOptions, Drift, Kernel, Statistics};
 pub use outcome::{Outcome, metropolis};
 pub use process::PathProcess;
