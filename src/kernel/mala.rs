@@ -22,28 +22,25 @@ pub(super) struct Mala {
     /// The field that the last decision left: its drift is known already. Saved with the chain, so that
     /// the count of evaluations goes on as if the chain had not stopped.
     current: Carried,
-    /// Whether `here` is really that of `current`; not so after loading.
-    computed: bool,
+    /// The field that `here` belongs to.
+    computed: Carried,
 }
 
 impl Mala {
     pub fn new(step: f64, adjusted: bool, drift: DriftField, values: usize) -> Self {
         let field = || vec![0.0; values];
-        let current = Carried::new(values);
-        Mala { step, adjusted, drift, here: field(), there: field(), current, computed: false }
+        let (current, computed) = (Carried::new(values), Carried::new(values));
+        Mala { step, adjusted, drift, here: field(), there: field(), current, computed }
     }
 
     /// b at the current field, from memory if it is the one that was left; returns what it took.
     fn refresh(&mut self, field: &[f64], action: Option<&mut dyn Action>) -> Result<u64, Interrupt> {
-        let known = self.current.of(field).is_some();
-        if known && self.computed {
-            return Ok(0);
+        if self.computed.of(field).is_none() {
+            self.computed.valid = false;
+            self.drift.evaluate(field, action, &mut self.here)?;
+            self.computed.set(field, 0.0);
         }
-        (self.computed, self.current.valid) = (false, false);
-        self.drift.evaluate(field, action, &mut self.here)?;
-        self.current.set(field, 0.0);
-        self.computed = true;
-        Ok(if known { 0 } else { self.drift.evaluations() })
+        Ok(if self.current.of(field).is_some() { 0 } else { self.drift.evaluations() })
     }
 }
 
@@ -78,27 +75,22 @@ impl Proposer for Mala {
     }
 
     fn decided(&mut self, outcome: Outcome, state: &[f64]) {
-        if outcome == Outcome::Rejected {
+        if !self.adjusted {
             return;
         }
-        if self.adjusted {
-            self.current.set(state, 0.0);
+        self.current.set(state, 0.0);
+        if outcome == Outcome::Accepted {
             std::mem::swap(&mut self.here, &mut self.there);
-        } else {
-            self.current.valid = false;
+            self.computed.set(state, 0.0);
         }
     }
 
     fn carried(&self) -> Option<&Carried> {
-        Some(&self.current)
+        self.adjusted.then_some(&self.current)
     }
 
     fn carried_mut(&mut self) -> Option<&mut Carried> {
-        Some(&mut self.current)
-    }
-
-    fn loaded(&mut self) {
-        self.computed = false;
+        if self.adjusted { Some(&mut self.current) } else { None }
     }
 
     fn tunable(&self) -> Option<&dyn Tunable> {

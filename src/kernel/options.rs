@@ -82,7 +82,11 @@ impl Drift {
             Drift::Blend { time, weight } => (time, weight),
         };
         if !(0.0..=T_END).contains(&time) {
-            return Err(Error::invalid("drift_time", time, "a time t in (0, 1], or 0 for the least noise of the model"));
+            return Err(Error::invalid(
+                "drift_time",
+                time,
+                "a time t in (0, 1], or 0 for the least noise of the model",
+            ));
         }
         if !(0.0..=1.0).contains(&weight) {
             return Err(Error::invalid("score_weight", weight, "a share of the score in the drift, from 0 to 1"));

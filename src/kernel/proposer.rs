@@ -66,9 +66,6 @@ pub(super) trait Proposer: Send {
         None
     }
 
-    /// [`Proposer::carried_mut`] was overwritten from a saved chain.
-    fn loaded(&mut self) {}
-
     /// What warm-up may tune.
     fn tunable(&self) -> Option<&dyn Tunable> {
         None

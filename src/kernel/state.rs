@@ -95,7 +95,6 @@ pub(super) fn read(chain: &mut Chain, bytes: &[u8]) -> Result<()> {
             (carried.valid, carried.log_ratio) = (valid, log_ratio);
             carried.field.iter_mut().for_each(|value| *value = f64::from_bits(next()));
         }
-        proposer.loaded();
     }
     chain.step = step;
     chain.warm_up = warm.then_some(WarmUp { decisions, log_size, average, size: warm_size });

@@ -31,7 +31,8 @@ impl WarmUp {
         let n = self.decisions as f64;
         let gain = 4.0 / libm::pow(n + 4.0, 0.6);
         let (least, most) = kernel.range();
-        self.log_size = (self.log_size + gain * (acceptance - kernel.target())).clamp(libm::log(least), libm::log(most));
+        self.log_size =
+            (self.log_size + gain * (acceptance - kernel.target())).clamp(libm::log(least), libm::log(most));
         self.average += (self.log_size - self.average) * (2.0 / (n + 1.0)).min(1.0);
         if self.decisions.is_multiple_of(kernel.interval()) {
             self.size = libm::exp(self.log_size);
