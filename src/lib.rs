@@ -45,6 +45,7 @@ pub mod kernel;
 pub mod lattice;
 pub mod model;
 pub mod nn;
+pub mod reproduce;
 pub mod rng;
 pub mod sampler;
 pub mod score;

@@ -48,6 +48,10 @@ pub enum Purpose {
     LocalMove = 15,
     /// Noise of Langevin moves.
     Langevin = 16,
+    /// Noise of complex Langevin, one series a site.
+    ComplexLangevin = 17,
+    /// Independent draws of a law that is known exactly.
+    Draw = 18,
 }
 
 /// Largest chain number.

@@ -24,7 +24,7 @@ const KAPPA: f64 = 0.21;
 /// close enough that some are accepted.
 fn write_model(path: &Path) {
     let lattice = Lattice::new(&[4, 4]).unwrap();
-    let network = UNetShape { inputs: 2, channels: vec![4, 6], embedding: 8 };
+    let network = UNetShape { channels: vec![4, 6], embedding: 8, ..UNetShape::default() };
     let (class, classes) = momentum_classes(&lattice);
     let mut covariance = vec![0.0; classes];
     for (momentum, &class) in class.iter().enumerate() {
@@ -41,6 +41,7 @@ fn write_model(path: &Path) {
         schema: SCHEMA,
         schedule: Schedule::variance_expanding(10.0).unwrap(),
         extents: vec![4, 4],
+        components: 1,
         network,
         covariance,
         posterior: PosteriorTable::default(),

@@ -17,9 +17,10 @@ use stoq::score::GaussianScore;
 
 const SITES: usize = 16;
 const DRIFT: Drift = Drift::Blend { time: 0.2, weight: 0.5 };
-const KERNELS: [Kernel; 8] = [
+const KERNELS: [Kernel; 9] = [
     Kernel::Path,
     Kernel::Renoise { time: 0.3 },
+    Kernel::Likelihood,
     Kernel::Mala { step: 0.05, drift: Drift::Force },
     Kernel::Mala { step: 0.05, drift: Drift::Score { time: 0.0 } },
     Kernel::Mala { step: 0.05, drift: DRIFT },
@@ -225,7 +226,7 @@ fn kernels_that_follow_the_force_need_the_action_to_propose() {
     let model = ChainOptions { kernel: Kernel::Path, ..Default::default() };
     assert!(Chain::without_score(&lattice(), model).is_err());
     let no_force = &mut HostAction::new(Box::new(|_| Ok(0.0)), None);
-    assert!(chain(KERNELS[5], false).step(&mut field.clone(), no_force).is_err());
+    assert!(chain(KERNELS[6], false).step(&mut field.clone(), no_force).is_err());
 }
 
 #[test]
@@ -252,7 +253,7 @@ fn a_composition_applies_its_kernels_in_turn_and_goes_on_from_its_state() {
             let options = ChainOptions { kernel, levels: 4, chain: number, warm_up: true, ..Default::default() };
             Chain::new(score(), options).unwrap()
         };
-        vec![of(Kernel::Path, 1), of(Kernel::Metropolis { width: 0.3 }, 2), of(KERNELS[2], 3)]
+        vec![of(Kernel::Path, 1), of(Kernel::Metropolis { width: 0.3 }, 2), of(KERNELS[3], 3)]
     };
     let (mut whole, mut action) = (Composition::new(parts()).unwrap(), phi4());
     let mut field = common::hot_start(SITES, 1, 0);
@@ -268,6 +269,6 @@ fn a_composition_applies_its_kernels_in_turn_and_goes_on_from_its_state() {
         assert_eq!(second.step(&mut copy, &mut action).unwrap(), outcomes);
     }
     assert!(bits(&field) == bits(&copy) && whole.save().unwrap() == second.save().unwrap());
-    let same = vec![chain(KERNELS[0], false), chain(KERNELS[6], false)];
+    let same = vec![chain(KERNELS[0], false), chain(KERNELS[7], false)];
     assert!(Composition::new(same).is_err() && Composition::new(vec![]).is_err());
 }

@@ -19,10 +19,16 @@ fn normals(level: u32, length: usize) -> Vec<f64> {
 
 /// A model with random weights everywhere: the layers that start at zero would hide errors.
 fn model(extents: &[usize], channels: &[usize]) -> Model {
-    let lattice = Lattice::new(extents).unwrap();
-    let network = UNetShape { inputs: 2, channels: channels.to_vec(), embedding: 6 };
+    model_with(extents, channels, 1, 1)
+}
+
+/// The same with several components a site, or without reach.
+fn model_with(extents: &[usize], channels: &[usize], components: usize, reach: usize) -> Model {
+    let lattice = Lattice::new(extents).unwrap().with_components(components).unwrap();
+    let network =
+        UNetShape { inputs: 2 * components, channels: channels.to_vec(), embedding: 6, outputs: components, reach };
     let layout = UNet::new(&network, &lattice).unwrap().layout().clone();
-    let classes = momentum_classes(&lattice).1;
+    let classes = if reach == 0 { components } else { momentum_classes(&lattice).1 };
     let spread = normals(1, classes);
     let covariance: Vec<f64> =
         spread.iter().enumerate().map(|(c, z)| (0.3 * z).exp() * 9.0 / (1.0 + c as f64)).collect();
@@ -41,6 +47,7 @@ fn model(extents: &[usize], channels: &[usize]) -> Model {
         schema: 1,
         schedule: Schedule::variance_expanding(25.0 + 1e-13).unwrap(),
         extents: extents.to_vec(),
+        components,
         network,
         covariance,
         posterior: PosteriorTable { rows },
@@ -69,6 +76,46 @@ fn model(extents: &[usize], channels: &[usize]) -> Model {
 
 const RANKS: [(&[usize], &[usize]); 4] =
     [(&[12], &[3, 5]), (&[8, 16], &[2, 3, 4]), (&[4, 4, 8], &[2, 3]), (&[4, 2, 4, 4], &[3])];
+
+#[test]
+fn fields_with_components_and_independent_sites_come_back() {
+    for (extents, components, reach) in [(&[4, 6][..], 2, 1), (&[1], 1, 0), (&[4096], 2, 0)] {
+        let model = model_with(extents, &[5], components, reach);
+        let back = onnx::from_bytes(&onnx::to_bytes(&model).unwrap(), "").unwrap();
+        assert_eq!(back, model);
+        assert_eq!(back.lattice().unwrap().values(), extents.iter().product::<usize>() * components);
+    }
+}
+
+/// A model from before fields had components: read and written again it has the same bytes, and prints the same
+/// text, of which the fingerprint is made that saved chains ask for.
+#[test]
+fn an_older_model_is_written_as_it_was_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models/phi4_16x16_kappa0.27.onnx");
+    let model = Model::load(&path).unwrap();
+    assert!(onnx::to_bytes(&model).unwrap() == std::fs::read(path).unwrap());
+    let text = format!("{:?}", model.metadata());
+    assert!(text.starts_with("Metadata { schema: 1, schedule: VarianceExpanding { sigma: "));
+    assert!(
+        text.contains("extents: [16, 16], network: UNetShape { inputs: 2, channels: [24, 32, 48], embedding: 64 }")
+    );
+}
+
+#[test]
+fn models_of_independent_sites_go_on_any_extents_and_others_do_not() {
+    let row = model_with(&[64], &[5], 2, 0);
+    let field: Vec<f32> = normals(3, 2 * 12).into_iter().map(|x| x as f32).collect();
+    let sheet = row.on_extents(&[3, 4]).unwrap();
+    let denoised = reference(&sheet, &field, 0.7);
+    let point = onnx::from_bytes(&onnx::to_bytes(&sheet.on_extents(&[1]).unwrap()).unwrap(), "").unwrap();
+    for site in 0..12 {
+        assert_eq!(reference(&point, &[field[site], field[12 + site]], 0.7), [denoised[site], denoised[12 + site]]);
+    }
+    assert_eq!(point.on_extents(&[64]).unwrap(), row);
+    let refusal = model(&[4, 4], &[3]).on_extents(&[8, 8]).unwrap_err().to_string();
+    assert!(refusal.contains("reach 0"), "{refusal}");
+    assert!(row.on_extents(&[0]).is_err());
+}
 
 #[test]
 fn a_file_gives_back_the_same_model_to_the_bit_in_every_rank() {
@@ -153,16 +200,18 @@ fn reference(model: &Model, field: &[f32], noise: f64) -> Vec<f32> {
     let multiplier: Vec<f64> = model.covariance().unwrap().iter().map(|c| c / (c + xi)).collect();
     let mut filtered = vec![0.0; field.len()];
     LatticeFourier::new(&lattice).filter(&field, &multiplier, &mut filtered);
-    let s2 = model.metadata().data_variance().unwrap();
-    let scaled = field.iter().map(|x| (x / (xi + s2).sqrt()) as f32);
-    let inputs: Vec<f32> = scaled.chain(filtered.iter().map(|w| (w / s2.sqrt()) as f32)).collect();
+    // Of the component of each value.
+    let s2: Vec<f64> = model.metadata().data_variance().unwrap();
+    let s2: Vec<f64> = (0..field.len()).map(|index| s2[index / lattice.sites()]).collect();
+    let scaled = field.iter().zip(&s2).map(|(x, s2)| (x / (xi + s2).sqrt()) as f32);
+    let inputs: Vec<f32> = scaled.chain(filtered.iter().zip(&s2).map(|(w, s2)| (w / s2.sqrt()) as f32)).collect();
     let network = UNet::new(&model.metadata().network, &lattice).unwrap();
     let mut embedding = network.embedding().tape();
     network.embedding().forward(model.parameters(), noise.ln(), &mut embedding);
     let mut out = vec![0.0f32; field.len()];
     network.forward(model.parameters(), &embedding, &inputs, &mut out, &mut network.tape());
-    let factor = s2.sqrt() * xi / (xi + s2);
-    filtered.iter().zip(&out).map(|(w, &net)| (w + factor * f64::from(net)) as f32).collect()
+    let factor = |s2: f64| s2.sqrt() * xi / (xi + s2);
+    filtered.iter().zip(&out).zip(&s2).map(|((w, &net), &s2)| (w + factor(s2) * f64::from(net)) as f32).collect()
 }
 
 fn write_floats(path: PathBuf, values: &[f32]) {
@@ -172,7 +221,7 @@ fn write_floats(path: PathBuf, values: &[f32]) {
 
 /// Writes `name`.onnx, and inputs and expected outputs for noise from far below to far above the data.
 fn write_case(folder: &Path, name: &str, model: &Model) {
-    let sites = model.lattice().unwrap().sites();
+    let sites = model.lattice().unwrap().values();
     let noises = [0.02f32, 0.3, 1.0, 2.5, 40.0];
     let white = normals(7, noises.len() * sites);
     let fields = white
@@ -211,12 +260,18 @@ fn onnx_runtime_computes_what_the_library_computes() {
     write_case(folder.path(), "rank2_odd", &model(&[7, 5], &[4]));
     write_case(folder.path(), "rank3_deep", &model(&[8, 8, 16], &[3, 2, 4]));
     write_case(folder.path(), "rank4_deep", &model(&[4, 4, 4, 4], &[2, 3]));
+    write_case(folder.path(), "two_components", &model_with(&[8, 4], &[3, 4], 2, 1));
+    write_case(folder.path(), "three_components", &model_with(&[4, 4, 2], &[3], 3, 1));
+    write_case(folder.path(), "point", &model_with(&[1], &[5], 1, 0));
+    write_case(folder.path(), "points", &model_with(&[3, 7], &[5], 2, 0));
+    write_case(folder.path(), "one_row", &model_with(&[1, 6], &[3], 1, 1));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/check_onnx.py");
     let output = Command::new(&python).arg(script).arg(folder.path()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     println!("{text}");
     assert!(output.status.success(), "{}: {text}", python.display());
-    for name in ["rank1", "rank2", "rank2_odd", "rank3", "rank3_deep"] {
+    let components = ["two_components", "three_components", "point", "points", "one_row"];
+    for name in ["rank1", "rank2", "rank2_odd", "rank3", "rank3_deep"].into_iter().chain(components) {
         assert!(text.contains(&format!("{name}: agrees")), "{name} was not compared: {text}");
     }
 }

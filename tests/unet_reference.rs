@@ -29,7 +29,12 @@ fn compare<T: Real>(fields: f64, entries: f64) {
     let sizes = |key: &str| numbers(&reference[key]).into_iter().map(|n| n as usize).collect::<Vec<_>>();
     let size = |key: &str| reference[key].as_u64().unwrap() as usize;
     let lattice = Lattice::new(&sizes("extents")).unwrap();
-    let shape = UNetShape { inputs: size("inputs"), channels: sizes("channels"), embedding: size("embedding") };
+    let shape = UNetShape {
+        inputs: size("inputs"),
+        channels: sizes("channels"),
+        embedding: size("embedding"),
+        ..Default::default()
+    };
     let net = UNet::new(&shape, &lattice).unwrap();
     let p: Vec<T> = formula(net.layout().total(), 0.7, 0.3, 0.4);
     let mut embedding = net.embedding().tape();

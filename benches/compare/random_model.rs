@@ -10,7 +10,7 @@ use stoq::rng::{Purpose, Stream};
 
 /// The network of the default training options.
 pub fn default_shape() -> UNetShape {
-    UNetShape { inputs: 2, channels: vec![24, 32, 48], embedding: 64 }
+    UNetShape::default()
 }
 
 /// Standard normal weights over the square root of the number of summed inputs.
@@ -38,6 +38,7 @@ pub fn random_model(extents: &[usize]) -> Result<Model> {
         schema: SCHEMA,
         schedule: Schedule::variance_expanding(25.0)?,
         extents: extents.to_vec(),
+        components: 1,
         network,
         covariance,
         posterior: PosteriorTable::default(),

@@ -1,12 +1,21 @@
 //! Euclidean actions S(phi): the target law is p(phi) = exp(-S(phi)) / Z.
 
+mod complex;
 mod host;
+mod mixture;
 mod phi4;
+mod quartic;
 mod record;
+mod toy;
 
+pub use complex::{Complex64, ComplexQuartic};
 pub use host::HostAction;
+pub use mixture::{Mixture, MixtureLaw};
+pub(crate) use mixture::{gather, same_components};
 pub use phi4::Phi4;
 pub use record::ActionRecord;
+pub(crate) use toy::one_component;
+pub use toy::{Toy, ToyLaw};
 
 use crate::error::Error;
 

@@ -2,9 +2,25 @@
 
 pub mod autocorrelation;
 mod autocovariance;
+mod complex_moments;
+pub mod cumulants;
+pub mod effective_action;
+pub mod exact;
+pub mod fokker_planck;
+pub mod jackknife;
+pub mod likelihood;
 pub mod observables;
 pub mod weights;
 
 pub use autocorrelation::{Estimate, autocorrelation_function, gamma_method, gamma_method_derived};
+pub use complex_moments::exact_complex_moments;
+pub use cumulants::{BinnedComplexMoments, BinnedCumulants, CumulantAccumulator, CumulantEstimates, Symmetry};
+pub use effective_action::{effective_action_flow, toy_action_flow};
+pub use exact::{cumulants_of_moments, forward_cumulants, mixture_moments, toy_moments};
+pub use fokker_planck::{Density, FokkerPlanck, FokkerPlanckOptions, score_along};
+pub use jackknife::JackknifeEstimate;
+pub use likelihood::{ActionAgreement, action_agreement};
 pub use observables::{FieldSeries, MagnetisationSummary};
-pub use weights::{WeightEstimate, effective_sample_size, independence_acceptance, log_mean_weight, var_log_weight};
+pub use weights::{
+    WeightEstimate, effective_sample_size, independence_acceptance, log_mean_weight, reweighted_mean, var_log_weight,
+};

@@ -116,6 +116,7 @@ pub(super) fn checked_options(options: &stoq_chain_options_t) -> Result<ChainOpt
     Ok(ChainOptions {
         kernel,
         levels: options.levels as usize,
+        grid: crate::kernel::Grid::Optimal,
         seed: options.seed,
         chain: options.chain,
         threads: options.threads as usize,

@@ -102,7 +102,7 @@ fn step_costs(schedule: &Schedule, candidates: &[f64], posterior: &PosteriorAt<'
     costs.collect()
 }
 
-fn check(count: usize, last: f64) -> Result<()> {
+pub(super) fn check(count: usize, last: f64) -> Result<()> {
     if !LEVELS.contains(&count) {
         return Err(Error::invalid("levels", count, "between 1 and 100000 score evaluations a path"));
     }

@@ -1,10 +1,14 @@
 //! The diffusion process: noise schedule, transition densities, grids of noise levels.
 
+mod ddpm;
+mod equalised;
 mod grid;
 mod posterior;
 mod schedule;
 mod transition;
 
+pub use ddpm::{ddpm_times, linear_betas};
+pub use equalised::{equalised_levels, linear_levels};
 pub use grid::{PosteriorAt, geometric_levels, optimal_levels, path_divergence};
 pub use posterior::{FACTOR, Posterior, Response};
 pub use schedule::{Schedule, T_END};

@@ -17,7 +17,8 @@ use crate::diffusion::T_END;
 use crate::error::{Error, Result, require_finite, require_length};
 use crate::lattice::Lattice;
 use crate::rng::{Purpose, Stream};
-use crate::score::{Score, optimal_times};
+use crate::sampler::FlowMap;
+use crate::score::Score;
 use std::sync::Arc;
 
 /// The update. It keeps no reference to the host's field.
@@ -184,7 +185,11 @@ impl Chain {
         }
     }
 
-    fn propose_with(&mut self, field: &[f64], action: Option<&mut dyn Action>) -> Result<f64, Interrupt> {
+    /// As [`Chain::propose`], for kernels that follow the force of `action`; returns the log Hastings ratio.
+    ///
+    /// # Errors
+    /// As [`Chain::propose`], and what the force raises.
+    pub fn propose_with(&mut self, field: &[f64], action: Option<&mut dyn Action>) -> Result<f64, Interrupt> {
         self.pending = None;
         require_length("field", field.len(), self.values)?;
         require_finite("field", field)?;
@@ -355,7 +360,7 @@ fn pending(call: &'static str) -> Error {
 
 /// Makes the kernel.
 fn mover(values: usize, score: Option<Arc<dyn Score>>, options: &ChainOptions, stream: Stream) -> Result<Mover> {
-    let ChainOptions { levels, threads, pool, .. } = *options;
+    let ChainOptions { levels, grid, seed, threads, pool, .. } = *options;
     let needed = || {
         let expected = format!("a score model: the kernel {} proposes with it", options.kernel.name());
         score.clone().ok_or_else(|| Error::invalid("model", "none", &expected))
@@ -367,12 +372,16 @@ fn mover(values: usize, score: Option<Arc<dyn Score>>, options: &ChainOptions, s
     let proposer: Box<dyn Proposer> = match options.kernel {
         Kernel::Path => {
             let score = needed()?;
-            let times = optimal_times(&*score, levels, T_END)?;
+            let times = grid.times(&score, levels, T_END, seed, threads)?;
             let process = PathProcess::new(score, &times, true, pool, threads)?;
             Box::new(Independence::new(process, values, pool, stream))
         }
-        Kernel::Renoise { time } => Box::new(Renoise::new(needed()?, time, levels, threads)?),
-        Kernel::Likelihood => return Err(Error::Internal("the likelihood kernel is not there yet".into())),
+        Kernel::Renoise { time } => Box::new(Renoise::new(needed()?, time, options)?),
+        Kernel::Likelihood => {
+            let score = needed()?;
+            let times = grid.times(&score, levels, T_END, seed, threads)?;
+            Box::new(Independence::new(FlowMap::new(score, &times)?, values, pool, stream))
+        }
         Kernel::Mala { step, drift } => langevin(step, drift, true)?,
         Kernel::Langevin { step, drift } => langevin(step, drift, false)?,
         Kernel::Hmc(hmc) => Box::new(Hmc::new(values, hmc)?),

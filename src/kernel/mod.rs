@@ -7,6 +7,7 @@ mod composition;
 mod drift;
 pub mod hmc;
 mod independence;
+mod levels;
 mod mala;
 mod metropolis;
 mod options;
@@ -20,6 +21,7 @@ mod warm_up;
 
 pub use chain::Chain;
 pub use composition::Composition;
+pub use levels::Grid;
 pub use options::{ChainOptions, Drift, Kernel, Statistics};
 pub use outcome::{Outcome, metropolis};
 pub use process::PathProcess;

@@ -1,6 +1,7 @@
 //! Which kernel, its options, and the counters of a chain.
 
 use super::hmc::HmcOptions;
+use super::levels::Grid;
 use crate::diffusion::T_END;
 use crate::error::{Error, Result};
 
@@ -153,6 +154,8 @@ pub struct ChainOptions {
     pub kernel: Kernel,
     /// Score evaluations of one path.
     pub levels: usize,
+    /// Which noise levels they are at.
+    pub grid: Grid,
     /// Seed of all random numbers.
     pub seed: u64,
     /// Number of the chain: chains with different numbers are independent.
@@ -169,7 +172,16 @@ pub struct ChainOptions {
 
 impl Default for ChainOptions {
     fn default() -> Self {
-        ChainOptions { kernel: Kernel::Path, levels: 40, seed: 1, chain: 0, threads: 1, pool: 8, warm_up: false }
+        ChainOptions {
+            kernel: Kernel::Path,
+            levels: 40,
+            grid: Grid::Optimal,
+            seed: 1,
+            chain: 0,
+            threads: 1,
+            pool: 8,
+            warm_up: false,
+        }
     }
 }
 

@@ -26,7 +26,8 @@ struct Prior {
 
 /// The paths of one score model over fixed times, and the memory to walk them in batches.
 pub struct PathProcess {
-    sites: usize,
+    values: usize,
+    times: Vec<f64>,
     steps: Vec<ReverseKernel>,
     prior: Option<Prior>,
     evaluator: Box<dyn Evaluator>,
@@ -55,7 +56,7 @@ impl PathProcess {
         if batch == 0 {
             return Err(Error::invalid("batch", batch, "at least one path"));
         }
-        let sites = score.lattice().values();
+        let values = score.lattice().values();
         let (schedule, last) = (*score.schedule(), times[times.len() - 1]);
         let mut fourier = LatticeFourier::new(score.lattice());
         let lower = std::iter::once(0.0).chain(times.iter().copied());
@@ -73,16 +74,17 @@ impl PathProcess {
         });
         let room = batch.max(times.len());
         Ok(PathProcess {
-            sites,
+            values,
+            times: times.to_vec(),
             prior,
             fourier,
-            shape: Shape::new(sites),
+            shape: Shape::new(values),
             evaluator: score.evaluator(threads)?,
-            noise: vec![0.0; sites],
+            noise: vec![0.0; values],
             levels: vec![0.0; room],
-            scaled: vec![0.0; room * sites],
-            denoised: vec![0.0; room * sites],
-            path: vec![0.0; (times.len() + 1) * sites],
+            scaled: vec![0.0; room * values],
+            denoised: vec![0.0; room * values],
+            path: vec![0.0; (times.len() + 1) * values],
             steps,
         })
     }
@@ -104,40 +106,86 @@ impl PathProcess {
     /// [`Error::ShapeMismatch`], or what the evaluator returns. A network that produces NaN gives a
     /// log ratio of NaN, which no kernel accepts.
     pub fn generate(&mut self, streams: &[Stream], fields: &mut [f64], log_ratio: &mut [f64]) -> Result<()> {
-        let (sites, batch) = (self.sites, streams.len());
-        if batch > self.batch() || fields.len() != batch * sites || log_ratio.len() != batch {
+        let (values, batch) = (self.values, streams.len());
+        if batch > self.batch() || fields.len() != batch * values || log_ratio.len() != batch {
             return Err(Error::shape(
                 "batch of paths",
                 (batch, fields.len(), log_ratio.len()),
-                (batch, batch * sites, batch),
+                (batch, batch * values, batch),
             ));
         }
-        log_ratio.fill(0.0);
-        if let Some(prior) = &self.prior {
-            for ((stream, field), log_ratio) in
-                streams.iter().zip(fields.chunks_exact_mut(sites)).zip(log_ratio.iter_mut())
-            {
-                stream.normals(Purpose::Prior, 0, &mut self.noise);
-                *log_ratio += prior.log_normalisation + 0.5 * square(&self.noise);
-                self.fourier.filter(&self.noise, &prior.deviation, field);
-            }
-        }
-        for (index, step) in self.steps.iter().enumerate().rev() {
-            self.levels[..batch].fill(step.transition.noise);
-            let scaled = &mut self.scaled[..batch * sites];
-            scaled.iter_mut().zip(fields.iter()).for_each(|(scaled, x)| *scaled = x / step.signal);
-            self.evaluator.denoise(&self.levels[..batch], scaled, &mut self.denoised[..batch * sites])?;
-            let paths = fields.chunks_exact_mut(sites).zip(self.denoised.chunks_exact(sites));
-            for ((stream, (field, denoised)), log_ratio) in streams.iter().zip(paths).zip(log_ratio.iter_mut()) {
-                let log_normalisation = step.shape(&mut self.fourier, denoised, &mut self.shape);
-                stream.normals(Purpose::Reverse, index as u32, &mut self.noise);
-                let noise = &mut self.path[..sites];
-                self.shape.colour(&mut self.fourier, &self.noise, noise);
-                let forward = walk(step, field, denoised, noise);
-                *log_ratio += log_normalisation + 0.5 * square(&self.noise) - forward;
-            }
+        self.start(streams, fields, log_ratio);
+        for index in (0..self.steps.len()).rev() {
+            self.descend(index, streams, fields, log_ratio)?;
         }
         Ok(())
+    }
+
+    /// Draws x_N of each path from the prior, if there is one; `log_ratio` receives -log of its density.
+    fn start(&mut self, streams: &[Stream], fields: &mut [f64], log_ratio: &mut [f64]) {
+        log_ratio.fill(0.0);
+        let Some(prior) = &self.prior else { return };
+        for ((stream, field), log_ratio) in streams.iter().zip(fields.chunks_exact_mut(self.values)).zip(log_ratio) {
+            stream.normals(Purpose::Prior, 0, &mut self.noise);
+            *log_ratio += prior.log_normalisation + 0.5 * square(&self.noise);
+            self.fourier.filter(&self.noise, &prior.deviation, field);
+        }
+    }
+
+    /// One reverse step of all paths; adds log F - log B of each to `log_ratio`.
+    fn descend(&mut self, index: usize, streams: &[Stream], fields: &mut [f64], log_ratio: &mut [f64]) -> Result<()> {
+        let (values, batch, step) = (self.values, streams.len(), &self.steps[index]);
+        self.levels[..batch].fill(step.transition.noise);
+        let scaled = &mut self.scaled[..batch * values];
+        scaled.iter_mut().zip(fields.iter()).for_each(|(scaled, x)| *scaled = x / step.signal);
+        self.evaluator.denoise(&self.levels[..batch], scaled, &mut self.denoised[..batch * values])?;
+        let paths = fields.chunks_exact_mut(values).zip(self.denoised.chunks_exact(values));
+        for ((stream, (field, denoised)), log_ratio) in streams.iter().zip(paths).zip(log_ratio.iter_mut()) {
+            let log_normalisation = step.shape(&mut self.fourier, denoised, &mut self.shape);
+            stream.normals(Purpose::Reverse, index as u32, &mut self.noise);
+            let noise = &mut self.path[..values];
+            self.shape.colour(&mut self.fourier, &self.noise, noise);
+            let forward = walk(step, field, denoised, noise);
+            *log_ratio += log_normalisation + 0.5 * square(&self.noise) - forward;
+        }
+        Ok(())
+    }
+
+    /// Walks as [`PathProcess::generate`] and hands out, for every step from the last to the first and
+    /// every path, the change of log r beyond that of a Gaussian theory of the same covariance:
+    ///
+    ///   log F(x_b|x_a) - log B(..) - \[ log g_a(x_a) - log g_b(x_b) \],  g_t = N(0, f^2 C + Xi),
+    ///
+    /// a constant for a free field. What varies is interaction, and the error of the step.
+    pub(super) fn excesses(
+        &mut self,
+        score: &dyn Score,
+        streams: &[Stream],
+        mut visit: impl FnMut(usize, &[f64]),
+    ) -> Result<()> {
+        let (schedule, batch) = (score.schedule(), streams.len());
+        let mut fields = vec![0.0; batch * self.values];
+        let mut changes = vec![0.0; batch];
+        self.start(streams, &mut fields, &mut changes);
+        let precision = |t: f64| -> Vec<f64> {
+            let (f, xi) = (schedule.signal(t), schedule.variance(t));
+            score.covariance().iter().map(|c| 1.0 / (f * f * c + xi)).collect()
+        };
+        for index in (0..self.steps.len()).rev() {
+            let (upper, lower) = (self.times[index], if index > 0 { self.times[index - 1] } else { 0.0 });
+            changes.fill(0.0);
+            self.add_quadratic_forms(&fields, &precision(upper), &mut changes, 0.5);
+            self.descend(index, streams, &mut fields, &mut changes)?;
+            self.add_quadratic_forms(&fields, &precision(lower), &mut changes, -0.5);
+            visit(index, &changes);
+        }
+        Ok(())
+    }
+
+    fn add_quadratic_forms(&mut self, fields: &[f64], weight: &[f64], sums: &mut [f64], factor: f64) {
+        for (field, sum) in fields.chunks_exact(self.values).zip(sums) {
+            *sum += factor * self.fourier.quadratic_form(field, weight);
+        }
     }
 
     /// Draws a forward path from `field` (x_0), all its noise from `stream`, and returns log r of it;
@@ -146,37 +194,37 @@ impl PathProcess {
     /// # Errors
     /// As [`PathProcess::generate`].
     pub fn renoise(&mut self, stream: &Stream, field: &[f64], last: &mut [f64]) -> Result<f64> {
-        let (sites, count) = (self.sites, self.steps.len());
-        if field.len() != sites || last.len() != sites {
-            return Err(Error::shape("field", (field.len(), last.len()), (sites, sites)));
+        let (values, count) = (self.values, self.steps.len());
+        if field.len() != values || last.len() != values {
+            return Err(Error::shape("field", (field.len(), last.len()), (values, values)));
         }
         let mut log_ratio = 0.0;
-        self.path[..sites].copy_from_slice(field);
+        self.path[..values].copy_from_slice(field);
         for (index, step) in self.steps.iter().enumerate() {
             stream.normals(Purpose::Forward, index as u32, &mut self.noise);
             log_ratio -= 0.5 * square(&self.noise);
             let deviation = step.transition.forward_variance.sqrt();
-            let (below, above) = self.path.split_at_mut((index + 1) * sites);
-            let (x_b, x_a) = (&below[index * sites..], &mut above[..sites]);
+            let (below, above) = self.path.split_at_mut((index + 1) * values);
+            let (x_b, x_a) = (&below[index * values..], &mut above[..values]);
             for ((a, &b), &z) in x_a.iter_mut().zip(x_b).zip(&self.noise) {
                 *a = step.transition.forward_factor * b + deviation * z;
             }
             self.levels[index] = step.transition.noise;
-            let scaled = &mut self.scaled[index * sites..(index + 1) * sites];
+            let scaled = &mut self.scaled[index * values..(index + 1) * values];
             scaled.iter_mut().zip(x_a.iter()).for_each(|(scaled, x)| *scaled = x / step.signal);
         }
-        let all = ..count * sites;
+        let all = ..count * values;
         self.evaluator.denoise(&self.levels[..count], &self.scaled[all], &mut self.denoised[all])?;
         for (index, step) in self.steps.iter().enumerate() {
-            let (x_b, x_a) = self.path[index * sites..(index + 2) * sites].split_at(sites);
-            let denoised = &self.denoised[index * sites..(index + 1) * sites];
+            let (x_b, x_a) = self.path[index * values..(index + 2) * values].split_at(values);
+            let denoised = &self.denoised[index * values..(index + 1) * values];
             for (((z, b), &a), &d) in self.noise.iter_mut().zip(x_b).zip(x_a).zip(denoised) {
                 *z = b - step.mean(a, d);
             }
             log_ratio += step.shape(&mut self.fourier, denoised, &mut self.shape);
             log_ratio += 0.5 * self.shape.whitened_square(&mut self.fourier, &mut self.noise);
         }
-        last.copy_from_slice(&self.path[count * sites..]);
+        last.copy_from_slice(&self.path[count * values..]);
         if let Some(prior) = &self.prior {
             log_ratio += prior.log_normalisation + 0.5 * self.fourier.quadratic_form(last, &prior.precision);
         }

@@ -1,12 +1,13 @@
 //! Renoise: from the current field up to noise at t*, and back down another way.
 
+use super::options::ChainOptions;
 use super::process::PathProcess;
 use super::proposer::{Proposed, Proposer, Tunable};
 use crate::action::{Action, Interrupt};
 use crate::diffusion::T_END;
 use crate::error::Result;
 use crate::rng::Stream;
-use crate::score::{Score, optimal_times};
+use crate::score::Score;
 use std::sync::Arc;
 
 /// Least noise of t* in units of the least noise of the model: below, a move goes nowhere.
@@ -17,22 +18,22 @@ const LEAST: f64 = 1.0;
 pub(super) struct Renoise {
     score: Arc<dyn Score>,
     process: PathProcess,
-    levels: usize,
-    threads: usize,
+    options: ChainOptions,
     /// Noise of t* relative to the signal.
     noise: f64,
 }
 
 impl Renoise {
-    pub fn new(score: Arc<dyn Score>, time: f64, levels: usize, threads: usize) -> Result<Self> {
-        let process = Self::process(&score, time, levels, threads)?;
-        Ok(Renoise { noise: score.schedule().noise(time), score, process, levels, threads })
+    pub fn new(score: Arc<dyn Score>, time: f64, options: &ChainOptions) -> Result<Self> {
+        let process = process(&score, time, options)?;
+        Ok(Renoise { noise: score.schedule().noise(time), score, process, options: *options })
     }
+}
 
-    fn process(score: &Arc<dyn Score>, time: f64, levels: usize, threads: usize) -> Result<PathProcess> {
-        let times = optimal_times(&**score, levels, time)?;
-        PathProcess::new(score.clone(), &times, false, 1, threads)
-    }
+fn process(score: &Arc<dyn Score>, time: f64, options: &ChainOptions) -> Result<PathProcess> {
+    let ChainOptions { levels, grid, seed, threads, .. } = *options;
+    let times = grid.times(score, levels, time, seed, threads)?;
+    PathProcess::new(score.clone(), &times, false, 1, threads)
 }
 
 impl Proposer for Renoise {
@@ -66,7 +67,7 @@ impl Tunable for Renoise {
     fn set_size(&mut self, size: f64) -> Result<()> {
         if size != self.noise {
             let time = self.score.schedule().time_of_noise(size);
-            self.process = Self::process(&self.score, time, self.levels, self.threads)?;
+            self.process = process(&self.score, time, &self.options)?;
             self.noise = size;
         }
         Ok(())

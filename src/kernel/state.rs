@@ -39,6 +39,7 @@ pub(super) fn fingerprint(score: u64, options: &ChainOptions) -> u64 {
     hash.update(&[kernel]);
     numbers.iter().for_each(|number| hash.update(&f64::to_le_bytes(*number)));
     hash.update(&(options.levels as u64).to_le_bytes());
+    hash.update(&[options.grid as u8]);
     hash.update(&options.seed.to_le_bytes());
     hash.update(&options.chain.to_le_bytes());
     score ^ u64::from(hash.finalize()).rotate_left(17)

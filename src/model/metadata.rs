@@ -1,18 +1,19 @@
 //! What a model file says about itself, stored under `stoq.*` keys.
 
+use super::modes::covariance_classes;
 use crate::action::ActionRecord;
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result, require_finite, require_length};
-use crate::fourier::momentum_classes;
 use crate::lattice::Lattice;
 use crate::nn::UNetShape;
+use crate::nn::unet::{is_one, one};
 use serde::{Deserialize, Serialize};
 
 /// Version of the set of keys and their meaning.
 pub const SCHEMA: u32 = 1;
 
-/// Everything but the weights.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Everything but the weights. `components` came later: absent from a file it is 1, and 1 is not written.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
     /// [`SCHEMA`] at the time of writing.
     pub schema: u32,
@@ -20,9 +21,13 @@ pub struct Metadata {
     pub schedule: Schedule,
     /// Extents of the lattice, slowest axis first.
     pub extents: Vec<usize>,
+    /// Real components of the field at a site.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub components: usize,
     /// Sizes of the network.
     pub network: UNetShape,
-    /// Data covariance C_p = <|phi_p|^2>, one value a momentum class (`fourier::momentum_classes`).
+    /// Data covariance C_p = <|phi_p|^2>, one value a momentum class (`fourier::momentum_classes`); for
+    /// a network without reach, to which sites are independent, one value a component.
     pub covariance: Vec<f64>,
     /// Measured error of the denoiser, for the reverse kernels. Empty for an untrained model.
     pub posterior: PosteriorTable,
@@ -39,7 +44,7 @@ pub struct PosteriorTable {
     pub rows: Vec<PosteriorRow>,
 }
 
-/// One noise level of a [`PosteriorTable`]; arrays hold one value a momentum class.
+/// One noise level of a [`PosteriorTable`]; arrays hold one value a class of [`Metadata::covariance`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PosteriorRow {
     /// ln sigma.
@@ -117,18 +122,62 @@ impl Metadata {
             return Err(Error::invalid("stoq.schema", self.schema, &expected));
         }
         self.schedule.validate()?;
-        let lattice = Lattice::new(&self.extents)?;
-        let (_, classes) = momentum_classes(&lattice);
+        let lattice = self.lattice()?;
+        // Counted without a list of the modes: nothing limits the sites of a network without reach.
+        let classes =
+            if self.network.reach == 0 { self.components } else { covariance_classes(&lattice, self.network.reach).1 };
         require_length("covariance", self.covariance.len(), classes)?;
+        require_length("network outputs", self.network.outputs, self.components)?;
         positive("covariance", &self.covariance)?;
         self.posterior.validate(classes)?;
         Ok(())
     }
 
-    /// Mean of the covariance over momenta, <phi(x)^2>: the scale of the data.
-    pub fn data_variance(&self) -> Result<f64> {
-        let (class, _) = momentum_classes(&Lattice::new(&self.extents)?);
-        Ok(class.iter().map(|&c| self.covariance[c as usize]).sum::<f64>() / class.len() as f64)
+    /// The lattice, with its components.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn lattice(&self) -> Result<Lattice> {
+        Lattice::new(&self.extents)?.with_components(self.components)
+    }
+
+    /// Data covariance C_p, one value a mode of every component.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn expanded_covariance(&self) -> Result<Vec<f64>> {
+        let (class, _) = covariance_classes(&self.lattice()?, self.network.reach);
+        Ok(class.iter().map(|&c| self.covariance[c as usize]).collect())
+    }
+
+    /// Mean of the covariance over momenta, <phi_a(x)^2>: the scale of the data, one value a component.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn data_variance(&self) -> Result<Vec<f64>> {
+        match self.network.reach {
+            0 => Ok(self.covariance.clone()),
+            _ => Ok(mean_by_component(&self.expanded_covariance()?, self.components)),
+        }
+    }
+}
+
+/// Mean over the modes of each component.
+pub(crate) fn mean_by_component(values: &[f64], components: usize) -> Vec<f64> {
+    let sites = values.len() / components;
+    values.chunks_exact(sites).map(|part| part.iter().sum::<f64>() / sites as f64).collect()
+}
+
+impl std::fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Metadata { schema, schedule, extents, components, network, covariance, posterior, action, training } = self;
+        let mut text = f.debug_struct("Metadata");
+        text.field("schema", schema).field("schedule", schedule).field("extents", extents);
+        if !is_one(components) {
+            text.field("components", components);
+        }
+        text.field("network", network).field("covariance", covariance).field("posterior", posterior);
+        text.field("action", action).field("training", training).finish()
     }
 }
 

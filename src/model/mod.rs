@@ -1,13 +1,15 @@
 //! A trained score model: network, Gaussian part, and everything that a file must say about itself.
 
 mod metadata;
+mod modes;
 pub mod onnx;
 
 pub use crate::action::ActionRecord;
+pub(crate) use metadata::mean_by_component;
 pub use metadata::{Metadata, PosteriorRow, PosteriorTable, SCHEMA, TrainingRecord};
+pub(crate) use modes::{Modes, covariance_classes};
 
 use crate::error::{Error, Result, require_length};
-use crate::fourier::momentum_classes;
 use crate::lattice::Lattice;
 use crate::nn::UNet;
 use std::path::Path;
@@ -27,7 +29,7 @@ impl Model {
     /// [`Error::NotFinite`] for weights or spectra with NaN or infinity.
     pub fn new(metadata: Metadata, parameters: Vec<f32>) -> Result<Self> {
         metadata.validate()?;
-        let lattice = Lattice::new(&metadata.extents)?;
+        let lattice = metadata.lattice()?;
         let network = UNet::new(&metadata.network, &lattice)?;
         require_length("network weights", parameters.len(), network.layout().total())?;
         if let Some(index) = parameters.iter().position(|value| !value.is_finite()) {
@@ -51,15 +53,29 @@ impl Model {
         &self.parameters
     }
 
-    /// The lattice that it was trained on.
+    /// The lattice that it was trained on, with its components.
     pub fn lattice(&self) -> Result<Lattice> {
-        Lattice::new(&self.metadata.extents)
+        self.metadata.lattice()
     }
 
-    /// Data covariance C_p for every momentum of the lattice.
+    /// Data covariance C_p for every momentum of the lattice, components slowest.
     pub fn covariance(&self) -> Result<Vec<f64>> {
-        let (class, _) = momentum_classes(&self.lattice()?);
-        Ok(class.iter().map(|&c| self.metadata.covariance[c as usize]).collect())
+        self.metadata.expanded_covariance()
+    }
+
+    /// The same model of independent sites on another number of them: trained on a lattice of many
+    /// copies, it serves a single variable (`[1]`), or any number at once. Each site is evaluated to the
+    /// same bits.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a model of interacting sites (a network of reach 1), or impossible extents.
+    pub fn on_extents(&self, extents: &[usize]) -> Result<Self> {
+        if self.metadata.network.reach > 0 {
+            let expected = "the extents that it was trained on: its sites interact.                             Train a network of reach 0 for independent sites, or another on these extents";
+            return Err(Error::invalid("extents of the model", format!("{extents:?}"), expected));
+        }
+        let metadata = Metadata { extents: extents.to_vec(), ..self.metadata.clone() };
+        Model::new(metadata, self.parameters.clone())
     }
 
     /// Reads a model file.

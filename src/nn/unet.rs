@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// The sizes that determine a network, whatever the lattice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// `outputs` and `reach` came later: absent from a description they are 1, and with that value they are
+/// not written, so that older model files keep their bytes and their fingerprints.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UNetShape {
     /// Input fields.
     pub inputs: usize,
@@ -22,6 +25,42 @@ pub struct UNetShape {
     pub channels: Vec<usize>,
     /// Width of the time embedding.
     pub embedding: usize,
+    /// Output fields: the components of the field.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub outputs: usize,
+    /// Sites that a stencil reaches along each axis. 1: stencils of 3^rank sites. 0: none but its own,
+    /// which with one resolution is the same perceptron at every site, for independent sites.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub reach: usize,
+}
+
+/// What a key means that an older description lacks.
+pub(crate) fn one() -> usize {
+    1
+}
+
+/// Whether a key need not be written.
+pub(crate) fn is_one(value: &usize) -> bool {
+    *value == 1
+}
+
+impl Default for UNetShape {
+    /// For a field of one component and interactions between sites.
+    fn default() -> Self {
+        UNetShape { inputs: 2, channels: vec![24, 32, 48], embedding: 64, outputs: 1, reach: 1 }
+    }
+}
+
+impl std::fmt::Debug for UNetShape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = f.debug_struct("UNetShape");
+        text.field("inputs", &self.inputs).field("channels", &self.channels).field("embedding", &self.embedding);
+        let later = [("outputs", self.outputs), ("reach", self.reach)];
+        later.iter().filter(|(_, value)| !is_one(value)).for_each(|(name, value)| {
+            text.field(name, value);
+        });
+        text.finish()
+    }
 }
 
 /// A convolution's place in the flat parameter vector.
@@ -44,6 +83,7 @@ pub(super) struct Block {
 }
 
 pub(super) struct Level {
+    /// The stencil of the blocks: 3^rank sites, or one without reach.
     pub(super) cube: Stencil,
     pub(super) point: Stencil,
     pub(super) channels: usize,
@@ -113,23 +153,29 @@ impl Builder {
 }
 
 impl UNet {
-    /// The network on `lattice`. One output field.
+    /// The network on `lattice`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for empty sizes, or when the lattice cannot be halved often enough.
+    /// [`Error::InvalidArgument`] for empty sizes, a reach above 1, several resolutions without reach, or
+    /// when the lattice cannot be halved often enough.
     pub fn new(shape: &UNetShape, lattice: &Lattice) -> Result<Self> {
-        let sizes = std::iter::once(&shape.inputs).chain(&shape.channels).chain([&shape.embedding]);
+        let sizes = shape.channels.iter().chain([&shape.inputs, &shape.embedding, &shape.outputs]);
         if shape.channels.is_empty() || sizes.clone().any(|&n| n == 0 || n > 4096) {
             return Err(Error::invalid("network shape", format!("{shape:?}"), "sizes between 1 and 4096"));
         }
+        if shape.reach > 1 || (shape.reach == 0 && shape.channels.len() > 1) {
+            let found = format!("{} with {} resolutions", shape.reach, shape.channels.len());
+            return Err(Error::invalid("network reach", found, "1, or 0 with one resolution (independent sites)"));
+        }
         let mut builder = Builder { layout: ParameterLayout::default(), adjoint: 0 };
-        let taps = 3usize.pow(lattice.rank() as u32);
+        let taps = (2 * shape.reach + 1).pow(lattice.rank() as u32);
+        let stencil = |at: &Lattice| if shape.reach == 0 { Stencil::point(at) } else { Stencil::cube(at) };
         let count = shape.channels.len();
         let input = builder.convolution("input", taps, shape.inputs, shape.channels[0], false);
         let mut levels = Vec::with_capacity(count);
         let mut at = lattice.clone();
         for (index, &channels) in shape.channels.iter().enumerate() {
-            let mut level = Level { cube: Stencil::cube(&at), point: Stencil::point(&at), channels, coarser: None };
+            let mut level = Level { cube: stencil(&at), point: Stencil::point(&at), channels, coarser: None };
             if let Some(&next) = shape.channels.get(index + 1) {
                 let (map, coarse) = SpaceToDepth::new(&at).ok_or_else(|| {
                     let depth = format!("{} resolutions on extents {:?}", count, lattice.extents());
@@ -152,7 +198,7 @@ impl UNet {
         let blocks =
             names.iter().map(|(name, level)| builder.block(name, *level, shape.channels[*level], taps)).collect();
         let modulated: Vec<_> = names.into_iter().map(|(name, level)| (name, shape.channels[level])).collect();
-        let output = builder.convolution("output", taps, shape.channels[0], 1, true);
+        let output = builder.convolution("output", taps, shape.channels[0], shape.outputs, true);
         let Builder { mut layout, adjoint } = builder;
         let embedding = Embedding::new(&mut layout, shape.embedding, &modulated);
         Ok(UNet { shape: shape.clone(), layout, levels, input, output, blocks, embedding, adjoint_total: adjoint })
@@ -198,7 +244,8 @@ impl UNet {
             let level = &self.levels[block.level];
             scratch.reserve(&level.cube, level.channels, level.channels);
         }
-        scratch.reserve(&self.levels[0].cube, self.shape.inputs, self.shape.inputs.max(self.levels[0].channels));
+        let widest_end = self.shape.inputs.max(self.levels[0].channels).max(self.shape.outputs);
+        scratch.reserve(&self.levels[0].cube, self.shape.inputs, widest_end);
         for (level, next) in self.levels.iter().zip(self.levels.iter().skip(1)) {
             if let Some((_, down, _)) = &level.coarser {
                 scratch.reserve(&next.point, down.inputs, down.inputs);
@@ -236,7 +283,7 @@ impl UNet {
         forward(stencil, input, (&p[c.weights.clone()], Some(&p[c.bias.clone()])), add, out, s);
     }
 
-    /// Evaluates the network: `input` holds `[input field][site]`, `out` one value a site.
+    /// Evaluates the network: `input` holds `[input field][site]`, `out` becomes `[output field][site]`.
     pub fn forward<T: Real>(
         &self,
         p: &[T],

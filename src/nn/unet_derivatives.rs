@@ -93,7 +93,7 @@ impl UNet {
         }
     }
 
-    /// Adds the gradient of `sum_x output_gradient(x) out(x)` with respect to the parameters to
+    /// Adds the gradient of `sum output_gradient out` (over output fields and sites) with respect to the parameters to
     /// `gradient`; if wanted, overwrites `input_gradient` with that with respect to the input.
     /// Uses the activations of the last [`UNet::forward`] on `tape`.
     #[allow(clippy::too_many_arguments)]
@@ -240,22 +240,22 @@ mod tests {
         net: UNet,
         parameters: Vec<f64>,
         input: Vec<f64>,
-        sites: usize,
+        outputs: usize,
     }
 
-    fn case(extents: &[usize], channels: &[usize]) -> Case {
+    fn case(extents: &[usize], channels: &[usize], outputs: usize, reach: usize) -> Case {
         let lattice = Lattice::new(extents).unwrap();
-        let shape = UNetShape { inputs: 2, channels: channels.to_vec(), embedding: 6 };
+        let shape = UNetShape { inputs: 2, channels: channels.to_vec(), embedding: 6, outputs, reach };
         let net = UNet::new(&shape, &lattice).unwrap();
         // Random everywhere: the zero-initialised layers would hide errors.
         let parameters = random(1, net.layout().total()).iter().map(|x| 0.15 * x).collect();
-        Case { input: random(2, 2 * lattice.sites()), sites: lattice.sites(), parameters, net }
+        Case { input: random(2, 2 * lattice.sites()), outputs: outputs * lattice.sites(), parameters, net }
     }
 
     fn evaluate(case: &Case, parameters: &[f64], input: &[f64]) -> Vec<f64> {
         let mut embedding = case.net.embedding().tape();
         case.net.embedding().forward(parameters, -0.7, &mut embedding);
-        let mut out = vec![0.0; case.sites];
+        let mut out = vec![0.0; case.outputs];
         case.net.forward(parameters, &embedding, input, &mut out, &mut case.net.tape());
         out
     }
@@ -268,27 +268,33 @@ mod tests {
         x.iter().zip(direction).map(|(x, d)| x + step * d).collect()
     }
 
-    const CASES: [(&[usize], &[usize]); 5] = [
-        (&[8], &[3, 5, 2]),
-        (&[4, 8], &[3, 4]),
-        (&[8, 8], &[2, 9, 5]),
-        (&[4, 4, 4], &[2, 3]),
-        (&[4, 4, 4, 4], &[2, 2]),
+    /// Extents, channels, output fields, reach.
+    const CASES: [(&[usize], &[usize], usize, usize); 10] = [
+        (&[8], &[3, 5, 2], 1, 1),
+        (&[4, 8], &[3, 4], 1, 1),
+        (&[8, 8], &[2, 9, 5], 1, 1),
+        (&[4, 4, 4], &[2, 3], 1, 1),
+        (&[4, 4, 4, 4], &[2, 2], 1, 1),
+        (&[4, 8], &[3, 4], 2, 1),
+        (&[3, 1], &[2], 3, 1),
+        (&[1], &[5], 1, 0),
+        (&[70], &[5], 2, 0),
+        (&[3, 5], &[4], 9, 0),
     ];
 
     #[test]
     fn tangent_and_backward_match_finite_differences_in_every_rank() {
-        for (extents, channels) in CASES {
-            let case = case(extents, channels);
+        for (extents, channels, outputs, reach) in CASES {
+            let case = case(extents, channels, outputs, reach);
             let (net, p) = (&case.net, &case.parameters);
             let mut embedding = net.embedding().tape();
             net.embedding().forward(p, -0.7, &mut embedding);
             let mut tape = net.tape();
-            let mut out = vec![0.0; case.sites];
+            let mut out = vec![0.0; case.outputs];
             net.forward(p, &embedding, &case.input, &mut out, &mut tape);
 
             let direction = random(3, case.input.len());
-            let mut tangent = vec![0.0; case.sites];
+            let mut tangent = vec![0.0; case.outputs];
             net.tangent(p, &embedding, &direction, &mut tangent, &mut tape);
             let step = 1e-6;
             let central = |a: Vec<f64>, b: Vec<f64>| -> Vec<f64> {
@@ -301,7 +307,7 @@ mod tests {
             assert!(size > 1e-3, "the case is degenerate");
             assert!(numeric.iter().zip(&tangent).all(|(a, b)| (a - b).abs() < 1e-7 * size), "{extents:?} tangent");
 
-            let cotangent = random(4, case.sites);
+            let cotangent = random(4, case.outputs);
             let mut adjoint = net.adjoint();
             net.refresh_adjoint(p, &mut adjoint);
             let mut gradient = vec![0.0; p.len()];
@@ -332,7 +338,7 @@ mod tests {
     /// Translating the input by whole coarsest cells translates the output: no boundary is special.
     #[test]
     fn translations_by_a_coarsest_cell_commute_with_the_network() {
-        let case = case(&[8, 8], &[2, 9]);
+        let case = case(&[8, 8], &[2, 9], 1, 1);
         let lattice = Lattice::new(&[8, 8]).unwrap();
         let translate = |field: &[f64]| -> Vec<f64> {
             (0..64)
@@ -352,8 +358,39 @@ mod tests {
     fn shapes_that_do_not_fit_are_refused() {
         let lattice = Lattice::new(&[6, 6]).unwrap();
         for channels in [&[][..], &[0], &[4, 4, 4]] {
-            let shape = UNetShape { inputs: 2, channels: channels.to_vec(), embedding: 4 };
+            let shape = UNetShape { channels: channels.to_vec(), embedding: 4, ..UNetShape::default() };
             assert!(UNet::new(&shape, &lattice).is_err(), "{channels:?}");
         }
+        for (outputs, reach, channels) in [(0, 1, vec![4]), (1, 2, vec![4]), (1, 0, vec![4, 4])] {
+            let shape = UNetShape { inputs: 2, channels, embedding: 4, outputs, reach };
+            assert!(UNet::new(&shape, &lattice).is_err(), "{shape:?}");
+        }
+    }
+
+    /// Without reach every site is a network of its own: the same bits alone, in a row, or on any lattice.
+    #[test]
+    fn without_reach_sites_are_independent_to_the_bit() {
+        let row = case(&[41], &[7], 2, 0);
+        let together = evaluate(&row, &row.parameters, &row.input);
+        let point = case(&[1], &[7], 2, 0);
+        for site in 0..41 {
+            let alone = evaluate(&point, &row.parameters, &[row.input[site], row.input[41 + site]]);
+            assert_eq!(alone, [together[site], together[41 + site]]);
+        }
+        let sheet = Case { input: row.input.clone(), ..case(&[1, 41], &[7], 2, 0) };
+        assert_eq!(evaluate(&sheet, &row.parameters, &row.input), together);
+    }
+
+    /// Descriptions of networks from before `outputs` and `reach` read, write and print as they did.
+    #[test]
+    fn older_descriptions_keep_their_text() {
+        let old = r#"{"inputs":2,"channels":[3,4],"embedding":6}"#;
+        let shape: UNetShape = serde_json::from_str(old).unwrap();
+        assert_eq!((shape.outputs, shape.reach), (1, 1));
+        assert_eq!(serde_json::to_string(&shape).unwrap(), old);
+        assert_eq!(format!("{shape:?}"), "UNetShape { inputs: 2, channels: [3, 4], embedding: 6 }");
+        let new = UNetShape { outputs: 2, reach: 0, ..shape };
+        assert_eq!(serde_json::from_str::<UNetShape>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
+        assert!(format!("{new:?}").contains("outputs: 2, reach: 0"));
     }
 }

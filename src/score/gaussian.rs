@@ -1,6 +1,6 @@
 //! The exact score of a Gaussian (free) theory, D_p = C_p x_p / (C_p + noise^2): the Wiener filter.
 
-use super::{Evaluator, Score};
+use super::{Differential, Evaluator, Score};
 use crate::diffusion::{Posterior, Schedule};
 use crate::error::{Error, Result, require_length};
 use crate::fourier::LatticeFourier;
@@ -74,6 +74,12 @@ impl Score for GaussianScore {
         let multiplier = vec![0.0; self.covariance.len()];
         Ok(Box::new(GaussianEvaluator { score: self, fourier, multiplier }))
     }
+
+    fn differential(self: Arc<Self>) -> Result<Box<dyn Differential>> {
+        let fourier = LatticeFourier::new(&self.lattice);
+        let multiplier = vec![0.0; self.covariance.len()];
+        Ok(Box::new(GaussianEvaluator { score: self, fourier, multiplier }))
+    }
 }
 
 /// Mean squared error of the Wiener filter, C noise^2 / (C + noise^2).
@@ -105,5 +111,58 @@ impl Evaluator for GaussianEvaluator {
             self.fourier.filter(field, &self.multiplier, denoised);
         }
         Ok(())
+    }
+}
+
+/// The denoiser is linear: its derivative is the filter itself.
+impl Differential for GaussianEvaluator {
+    fn tangents(
+        &mut self,
+        noise: f64,
+        field: &[f64],
+        directions: &[f64],
+        denoised: &mut [f64],
+        changes: &mut [f64],
+    ) -> Result<()> {
+        let values = self.multiplier.len();
+        require_length("field", field.len(), values)?;
+        require_length("denoised field", denoised.len(), values)?;
+        if !directions.len().is_multiple_of(values) {
+            return Err(Error::shape("directions", directions.len(), format!("a multiple of {values}")));
+        }
+        require_length("changes", changes.len(), directions.len())?;
+        wiener_filter(&self.score.covariance, noise, &mut self.multiplier);
+        self.fourier.filter(field, &self.multiplier, denoised);
+        for (direction, change) in directions.chunks_exact(values).zip(changes.chunks_exact_mut(values)) {
+            self.fourier.filter(direction, &self.multiplier, change);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Stream};
+
+    #[test]
+    fn tangents_are_differences_of_the_denoiser() {
+        let lattice = Lattice::new(&[4, 6]).unwrap();
+        let schedule = Schedule::variance_expanding(25.0).unwrap();
+        let score = Arc::new(GaussianScore::free_field(lattice, schedule, 0.2).unwrap());
+        let mut values = vec![0.0; 3 * 24];
+        Stream::new(1, 0, 0).unwrap().normals(Purpose::Diagnostic, 0, &mut values);
+        let (field, directions) = values.split_at(24);
+        let (mut denoised, mut changes) = (vec![0.0; 24], vec![0.0; 48]);
+        score.clone().differential().unwrap().tangents(0.7, field, directions, &mut denoised, &mut changes).unwrap();
+        let mut evaluator = score.evaluator(1).unwrap();
+        let mut moved = vec![0.0; 24];
+        for (direction, change) in directions.chunks(24).zip(changes.chunks(24)) {
+            let shifted: Vec<f64> = field.iter().zip(direction).map(|(x, v)| x + v).collect();
+            evaluator.denoise(&[0.7], &shifted, &mut moved).unwrap();
+            for ((moved, base), change) in moved.iter().zip(&denoised).zip(change) {
+                assert!((moved - base - change).abs() < 1e-14);
+            }
+        }
     }
 }

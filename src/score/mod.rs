@@ -2,13 +2,21 @@
 //! it is equivalent by Tweedie's formula, s = (f D - x) / Xi (Efron, JASA 106 (2011) 1602).
 
 mod gaussian;
+mod independent;
+mod mixture;
 mod native;
+mod native_derivatives;
+mod pointwise;
 mod team;
+mod toy;
 
 pub use gaussian::GaussianScore;
 pub(crate) use gaussian::wiener_filter;
+pub use mixture::MixtureScore;
+pub(crate) use native::smallest_noise_with_reach;
 pub use native::{INPUTS, NativeScore, Preconditioning};
 pub use team::Team;
+pub use toy::ToyScore;
 
 use crate::diffusion::{Posterior, Schedule, optimal_levels};
 use crate::error::{Error, Result};

@@ -2,49 +2,93 @@
 //!
 //! D(x, sigma) = W x + c_out(sigma) net(\[x c_in(sigma), W x / s\]; ln sigma), with the Wiener filter
 //! W_p = C_p / (C_p + sigma^2), c_in = (sigma^2 + s^2)^(-1/2), c_out = s sigma^2 / (sigma^2 + s^2) and
-//! s^2 = <phi^2>. The Gaussian part is exact; the network learns the interaction, and its correction
+//! s^2 = <phi^2>, component by component. The Gaussian part is exact; the network learns the interaction, and its correction
 //! vanishes as sigma^2 for small noise, as that of the exact denoiser does: D = x + sigma^2 (score).
 //! (The preconditioning follows Karras et al., arXiv:2206.00364, eq. 7, with a Wiener filter as skip.)
 
 use super::gaussian::{wiener_error, wiener_filter};
-use super::{Evaluator, Score, Team};
+use super::independent::{Local, TILE, Tiles};
+use super::native_derivatives::NativeDifferential;
+use super::{Differential, Evaluator, Score, Team, smallest_noise};
 use crate::diffusion::{Posterior, Response, Schedule};
-use crate::error::{Result, require_length};
-use crate::fourier::{LatticeFourier, momentum_classes};
+use crate::error::{Error, Result, require_length};
 use crate::lattice::Lattice;
-use crate::model::{Model, PosteriorRow};
+use crate::model::{Model, Modes, PosteriorRow, covariance_classes};
 use crate::nn::embedding::EmbeddingTape;
 use crate::nn::{Real, Tape, UNet};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Number of input fields of the network.
+/// Number of input fields of the network for each component: the scaled fields of all components come
+/// first, then the filtered ones.
 pub const INPUTS: usize = 2;
 
-/// The factors around the network at one noise level.
+/// The factors around the network at one noise level, for each component of the field.
+#[derive(Clone, Debug)]
+pub struct Preconditioning(Vec<Factors>);
+
+/// The factors of a component.
 #[derive(Clone, Copy, Debug)]
-pub struct Preconditioning {
-    /// Factor of x in the first input.
-    pub input: f64,
-    /// Factor of the filtered field in the second input.
-    pub filtered: f64,
-    /// Factor of the network's output.
-    pub output: f64,
+struct Factors {
+    /// Of x in the first input.
+    input: f64,
+    /// Of the filtered field in the second input.
+    filtered: f64,
+    /// Of the network's output.
+    output: f64,
 }
 
 impl Preconditioning {
-    /// For data of variance `data_variance` and noise of standard deviation `noise`.
-    pub fn new(data_variance: f64, noise: f64) -> Self {
-        let (xi, scale) = (noise * noise, data_variance.sqrt());
-        let total = xi + data_variance;
-        Preconditioning { input: 1.0 / total.sqrt(), filtered: 1.0 / scale, output: scale * xi / total }
+    /// For data of variance `data_variance` (one value a component) and noise of standard deviation `noise`.
+    pub fn new(data_variance: &[f64], noise: f64) -> Self {
+        let factors = data_variance.iter().map(|&variance| {
+            let (xi, scale) = (noise * noise, variance.sqrt());
+            let total = xi + variance;
+            Factors { input: 1.0 / total.sqrt(), filtered: 1.0 / scale, output: scale * xi / total }
+        });
+        Preconditioning(factors.collect())
     }
 
     /// Fills the network's inputs from a field and its filtered version.
     pub fn fill<T: Real>(&self, field: &[f64], filtered: &[f64], inputs: &mut [T]) {
+        let sites = field.len() / self.0.len();
         let (first, second) = inputs.split_at_mut(field.len());
-        first.iter_mut().zip(field).for_each(|(input, &x)| *input = T::from_f64(x * self.input));
-        second.iter_mut().zip(filtered).for_each(|(input, &w)| *input = T::from_f64(w * self.filtered));
+        let scale = |inputs: &mut [T], values: &[f64], factor: &dyn Fn(&Factors) -> f64| {
+            let parts = inputs.chunks_exact_mut(sites).zip(values.chunks_exact(sites)).zip(&self.0);
+            for ((inputs, values), factors) in parts {
+                let factor = factor(factors);
+                inputs.iter_mut().zip(values).for_each(|(input, &x)| *input = T::from_f64(x * factor));
+            }
+        };
+        scale(first, field, &|factors| factors.input);
+        scale(second, filtered, &|factors| factors.filtered);
     }
+
+    /// `denoised` = the filtered field plus the network's output with its factor.
+    pub fn denoise<T: Real>(&self, filtered: &[f64], output: &[T], denoised: &mut [f64]) {
+        let sites = filtered.len() / self.0.len();
+        let parts = denoised.chunks_exact_mut(sites).zip(filtered.chunks_exact(sites)).zip(output.chunks_exact(sites));
+        for (((denoised, filtered), output), factors) in parts.zip(&self.0) {
+            for ((denoised, &w), &c) in denoised.iter_mut().zip(filtered).zip(output) {
+                *denoised = w + factors.output * c.to_f64();
+            }
+        }
+    }
+
+    /// Factor of the network's output for a component.
+    pub fn output(&self, component: usize) -> f64 {
+        self.0[component].output
+    }
+}
+
+/// Standard deviations of a single variable, below which its law has no structure left to resolve. A
+/// mode of a lattice field is a sum of many, and nearly Gaussian; the law of a single variable may have peaks
+/// much narrower than itself.
+const NARROWEST_PEAK: f64 = 0.15;
+
+/// Smallest noise of a training, given the covariance and the reach of the network.
+pub(crate) fn smallest_noise_with_reach(covariance: &[f64], reach: usize) -> f64 {
+    smallest_noise(covariance) * if reach == 0 { NARROWEST_PEAK } else { 1.0 }
 }
 
 /// A model ready for evaluation.
@@ -54,7 +98,7 @@ pub struct NativeScore {
     network: UNet,
     covariance: Vec<f64>,
     class: Vec<u32>,
-    data_variance: f64,
+    data_variance: Vec<f64>,
     fingerprint: u64,
 }
 
@@ -62,9 +106,13 @@ impl NativeScore {
     /// Prepares `model`.
     ///
     /// # Errors
-    /// Those of [`Model::new`].
+    /// Those of [`Model::new`]; [`Error::InvalidArgument`] for a network with other inputs than two a component.
     pub fn new(model: Model) -> Result<Self> {
         let lattice = model.lattice()?;
+        if model.metadata().network.inputs != INPUTS * lattice.components() {
+            let expected = "two a component of the field: the scaled field and its filtered version";
+            return Err(Error::invalid("network inputs", model.metadata().network.inputs, expected));
+        }
         let network = UNet::new(&model.metadata().network, &lattice)?;
         let mut hash = crc32fast::Hasher::new();
         model.parameters().iter().for_each(|value| hash.update(&value.to_le_bytes()));
@@ -73,7 +121,7 @@ impl NativeScore {
         hash.update(format!("{:?}", model.metadata()).as_bytes());
         Ok(NativeScore {
             covariance: model.covariance()?,
-            class: momentum_classes(&lattice).0,
+            class: covariance_classes(&lattice, model.metadata().network.reach).0,
             data_variance: model.metadata().data_variance()?,
             fingerprint: u64::from(weights) << 32 | u64::from(hash.finalize()),
             lattice,
@@ -90,6 +138,20 @@ impl NativeScore {
     /// The network.
     pub fn network(&self) -> &UNet {
         &self.network
+    }
+
+    pub(super) fn modes(&self) -> Modes {
+        Modes::new(&self.lattice, self.network.shape().reach)
+    }
+
+    pub(super) fn preconditioning(&self, noise: f64) -> Preconditioning {
+        Preconditioning::new(&self.data_variance, noise)
+    }
+
+    /// Whether the posterior table says how the covariance follows the state: it is measured for one component
+    /// with interactions.
+    fn has_response(&self) -> bool {
+        self.lattice.components() == 1 && self.network.shape().reach > 0
     }
 }
 
@@ -123,6 +185,9 @@ impl Score for NativeScore {
         for (variance, &class) in variance.iter_mut().zip(&self.class) {
             *variance *= mix(ratio(below, class as usize), ratio(above, class as usize));
         }
+        if !self.has_response() {
+            return Posterior { variance, response: None };
+        }
         let expand = |low: &[f64], high: &[f64]| -> Vec<f64> {
             self.class.iter().map(|&class| mix(low[class as usize], high[class as usize])).collect()
         };
@@ -139,19 +204,29 @@ impl Score for NativeScore {
         Posterior { variance, response: Some(response) }
     }
 
+    fn smallest_noise(&self) -> f64 {
+        smallest_noise_with_reach(&self.covariance, self.network.shape().reach)
+    }
+
     fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
     fn evaluator(self: Arc<Self>, threads: usize) -> Result<Box<dyn Evaluator>> {
-        let workers = (0..threads).map(|_| Worker::new(&self)).collect();
+        let workers = (0..threads).map(|_| Worker::new(&self)).collect::<Result<_>>()?;
+        let together = if self.network.shape().reach == 0 { TILE.div_ceil(self.lattice.sites()) } else { 1 };
         Ok(Box::new(NativeEvaluator {
             team: Team::new(threads)?,
             workers,
             levels: Vec::new(),
             items: Vec::new(),
+            together,
             score: self,
         }))
+    }
+
+    fn differential(self: Arc<Self>) -> Result<Box<dyn Differential>> {
+        Ok(Box::new(NativeDifferential::new(self)))
     }
 }
 
@@ -166,34 +241,43 @@ struct Level {
 /// Levels kept at most: beyond that the caller draws noise levels at random and nothing would repeat.
 const LEVELS_KEPT: usize = 512;
 
-struct Worker {
-    tape: Tape<f32>,
-    fourier: LatticeFourier,
-    filtered: Vec<f64>,
-    inputs: Vec<f32>,
-    correction: Vec<f32>,
+/// Memory of one thread.
+enum Worker {
+    /// Sites that interact: a field at a time.
+    Field { tape: Tape<f32>, modes: Modes, filtered: Vec<f64>, inputs: Vec<f32>, correction: Vec<f32> },
+    /// Independent sites.
+    Sites(Tiles),
 }
 
 impl Worker {
-    fn new(score: &NativeScore) -> Self {
-        let sites = score.lattice.values();
-        Worker {
-            tape: score.network.tape(),
-            fourier: LatticeFourier::new(&score.lattice),
-            filtered: vec![0.0; sites],
-            inputs: vec![0.0; INPUTS * sites],
-            correction: vec![0.0; sites],
-        }
+    fn new(score: &NativeScore) -> Result<Self> {
+        let values = score.lattice.values();
+        Ok(match score.network.shape().reach {
+            0 => Worker::Sites(Tiles::new(score.network.shape(), &score.lattice)?),
+            _ => Worker::Field {
+                tape: score.network.tape(),
+                modes: score.modes(),
+                filtered: vec![0.0; values],
+                inputs: vec![0.0; INPUTS * values],
+                correction: vec![0.0; values],
+            },
+        })
     }
 
-    fn denoise(&mut self, score: &NativeScore, level: &Level, field: &[f64], denoised: &mut [f64]) {
-        self.fourier.filter(field, &level.filter, &mut self.filtered);
-        level.preconditioning.fill(field, &self.filtered, &mut self.inputs);
+    /// One field; of independent sites also several, of the same level.
+    fn denoise(&mut self, score: &NativeScore, level: &Level, fields: &[f64], denoised: &mut [f64]) {
         let parameters = score.model.parameters();
-        score.network.forward(parameters, &level.embedding, &self.inputs, &mut self.correction, &mut self.tape);
-        let output = level.preconditioning.output;
-        for ((denoised, &w), &c) in denoised.iter_mut().zip(&self.filtered).zip(&self.correction) {
-            *denoised = w + output * f64::from(c);
+        let Level { embedding, preconditioning, filter, .. } = level;
+        match self {
+            Worker::Field { tape, modes, filtered, inputs, correction } => {
+                modes.filter(fields, filter, filtered);
+                preconditioning.fill(fields, filtered, inputs);
+                score.network.forward(parameters, embedding, inputs, correction, tape);
+                preconditioning.denoise(filtered, correction, denoised);
+            }
+            Worker::Sites(tiles) => {
+                tiles.denoise(&Local { parameters, embedding, preconditioning, filter }, fields, denoised);
+            }
         }
     }
 }
@@ -205,6 +289,8 @@ struct NativeEvaluator {
     levels: Vec<Level>,
     /// Index into `levels` for every field of the batch at hand.
     items: Vec<usize>,
+    /// Most fields of a level that a worker takes at once.
+    together: usize,
 }
 
 impl NativeEvaluator {
@@ -218,7 +304,7 @@ impl NativeEvaluator {
         network.embedding().forward(self.score.model.parameters(), libm::log(noise), &mut embedding);
         let mut filter = vec![0.0; self.score.covariance.len()];
         wiener_filter(&self.score.covariance, noise, &mut filter);
-        let preconditioning = Preconditioning::new(self.score.data_variance, noise);
+        let preconditioning = self.score.preconditioning(noise);
         self.levels.push(Level { noise, embedding, preconditioning, filter });
         self.levels.len() - 1
     }
@@ -226,8 +312,8 @@ impl NativeEvaluator {
 
 impl Evaluator for NativeEvaluator {
     fn denoise(&mut self, noise: &[f64], fields: &[f64], denoised: &mut [f64]) -> Result<()> {
-        let sites = self.score.lattice.values();
-        require_length("fields", fields.len(), noise.len() * sites)?;
+        let values = self.score.lattice.values();
+        require_length("fields", fields.len(), noise.len() * values)?;
         require_length("denoised fields", denoised.len(), fields.len())?;
         if self.levels.len() + noise.len() > LEVELS_KEPT.max(noise.len()) {
             self.levels.clear();
@@ -238,16 +324,32 @@ impl Evaluator for NativeEvaluator {
             self.items.push(index);
         }
         let (score, levels, items) = (&self.score, &self.levels, &self.items);
+        let mut left = denoised;
+        let batch = groups(items, self.together).map(|group| {
+            let (out, rest) = std::mem::take(&mut left).split_at_mut(group.len() * values);
+            left = rest;
+            (&levels[items[group.start]], &fields[group.start * values..group.end * values], out)
+        });
         if self.workers.len() == 1 {
             let worker = &mut self.workers[0];
-            let batch = items.iter().zip(fields.chunks_exact(sites)).zip(denoised.chunks_exact_mut(sites));
-            batch.for_each(|((&level, field), out)| worker.denoise(score, &levels[level], field, out));
+            batch.for_each(|(level, fields, out)| worker.denoise(score, level, fields, out));
         } else {
-            let mut outputs: Vec<&mut [f64]> = denoised.chunks_exact_mut(sites).collect();
-            self.team.for_each(&mut self.workers, &mut outputs, |worker, index, out| {
-                worker.denoise(score, &levels[items[index]], &fields[index * sites..(index + 1) * sites], out);
+            let mut batch: Vec<_> = batch.collect();
+            self.team.for_each(&mut self.workers, &mut batch, |worker, _, (level, fields, out)| {
+                worker.denoise(score, level, fields, out);
             });
         }
         Ok(())
     }
+}
+
+/// Ranges of up to `together` equal items that follow each other.
+fn groups(items: &[usize], together: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let first = items.get(start)?;
+        let count = items[start..].iter().take(together).take_while(|&item| item == first).count();
+        start += count;
+        Some(start - count..start)
+    })
 }

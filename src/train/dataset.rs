@@ -1,8 +1,8 @@
 //! Configurations to learn from.
 
 use crate::error::{Error, Result, require_finite};
-use crate::fourier::{LatticeFourier, momentum_classes};
 use crate::lattice::Lattice;
+use crate::model::{Modes, covariance_classes};
 use ndarray::{ArrayD, IxDyn};
 use ndarray_npy::ReadNpyExt;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// From fields that lie one after the other.
+    /// From fields that lie one after the other, components slowest within each.
     ///
     /// # Errors
     /// [`Error::ShapeMismatch`] unless they fill whole configurations; [`Error::InvalidArgument`] for
@@ -36,11 +36,21 @@ impl Dataset {
         Ok(Dataset { lattice, fields })
     }
 
-    /// Reads an `.npy` array of `f32` or `f64` with shape (configurations, extents...).
+    /// Reads an `.npy` array of `f32` or `f64` with shape (configurations, extents...): fields of one
+    /// component.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::InvalidArgument`] for another type or rank, and those of [`Dataset::new`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with_components(path, 1)
+    }
+
+    /// Reads an `.npy` array of `f32` or `f64` with shape (configurations, components, extents...), or
+    /// (configurations, extents...) for one component.
+    ///
+    /// # Errors
+    /// As [`Dataset::load`]; [`Error::ShapeMismatch`] when the second axis has another length.
+    pub fn load_with_components(path: impl AsRef<Path>, components: usize) -> Result<Self> {
         let path = path.as_ref();
         let open = || std::fs::File::open(path).map(std::io::BufReader::new).map_err(|source| Error::io(path, source));
         let array: ArrayD<f32> = match ArrayD::<f32>::read_npy(open()?) {
@@ -54,7 +64,12 @@ impl Dataset {
             }
         };
         let shape = array.shape().to_vec();
-        let lattice = Lattice::new(shape.get(1..).unwrap_or(&[]))?;
+        let sites = if components == 1 { 1 } else { 2 };
+        if components != 1 && shape.get(1) != Some(&components) {
+            let expected = format!("(configurations, {components} components, extents...)");
+            return Err(Error::shape(&format!("{}", path.display()), shape, expected));
+        }
+        let lattice = Lattice::new(shape.get(sites..).unwrap_or(&[]))?.with_components(components)?;
         let fields = if array.is_standard_layout() {
             array.into_raw_vec_and_offset().0
         } else {
@@ -63,12 +78,32 @@ impl Dataset {
         Self::new(lattice, fields)
     }
 
-    /// Writes the configurations as an `.npy` array of `f32`, whole or not at all.
+    /// The same data of independent sites with `copies` consecutive configurations side by side in each:
+    /// many variables at a time fill the registers of the machine. Up to `copies` - 1 are left over.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::new`].
+    pub(super) fn side_by_side(&self, copies: usize) -> Result<Self> {
+        let (sites, components) = (self.lattice.sites(), self.lattice.components());
+        let mut fields = Vec::with_capacity(self.fields.len());
+        for group in self.fields.chunks_exact(copies * self.lattice.values()) {
+            for component in 0..components {
+                let parts = group.chunks_exact(sites).skip(component).step_by(components);
+                parts.for_each(|part| fields.extend_from_slice(part));
+            }
+        }
+        Self::new(Lattice::new(&[copies * sites])?.with_components(components)?, fields)
+    }
+
+    /// Writes the configurations as an `.npy` array of `f32`, in the shape that
+    /// [`Dataset::load_with_components`] reads, whole or not at all.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let shape: Vec<usize> = std::iter::once(self.len()).chain(self.lattice.extents().iter().copied()).collect();
+        let components = Some(self.lattice.components()).filter(|&components| components > 1);
+        let leading = std::iter::once(self.len()).chain(components);
+        let shape: Vec<usize> = leading.chain(self.lattice.extents().iter().copied()).collect();
         let array = ndarray::ArrayViewD::from_shape(IxDyn(&shape), &self.fields)
             .map_err(|error| Error::Internal(format!("npy shape: {error}")))?;
         crate::files::write_npy(path.as_ref(), &array)
@@ -100,17 +135,46 @@ impl Dataset {
         &self.fields[index * sites..(index + 1) * sites]
     }
 
-    /// Covariance <|phi_p|^2> by momentum class over the training part.
+    /// Covariance <|phi_p|^2> by momentum class over the training part, components slowest.
     pub fn covariance(&self) -> Vec<f64> {
-        let mut fourier = LatticeFourier::new(&self.lattice);
+        self.covariance_with_reach(1)
+    }
+
+    /// Covariance by class of modes (`model::covariance_classes`).
+    pub(super) fn covariance_with_reach(&self, reach: usize) -> Vec<f64> {
+        let mut modes = Modes::new(&self.lattice, reach);
         let mut power = vec![0.0; self.lattice.values()];
         let mut wide = vec![0.0; self.lattice.values()];
         for index in 0..self.training() {
             wide.iter_mut().zip(self.field(index)).for_each(|(to, &from)| *to = f64::from(from));
-            fourier.accumulate_power(&wide, &mut power);
+            modes.accumulate_power(&wide, &mut power);
         }
-        let (class, classes) = momentum_classes(&self.lattice);
+        let (class, classes) = covariance_classes(&self.lattice, reach);
         class_means(&power, &class, classes, self.training() as f64)
+    }
+
+    /// Refuses data whose sites are visibly correlated.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the covariance of a momentum is far from the mean over all but zero:
+    /// by a quarter, and by eight times what chance makes of as many configurations (more where the
+    /// class is a single real mode).
+    pub(super) fn require_independent_sites(&self) -> Result<()> {
+        let (class, _) = covariance_classes(&self.lattice, 1);
+        let covariance = self.covariance();
+        let sites = self.lattice.sites();
+        let tolerance = 0.25 + 8.0 * (2.0 / self.training() as f64).sqrt();
+        for (component, class) in class.chunks_exact(sites).enumerate() {
+            // All modes but the zero mode, which holds the square of the mean.
+            let covariance: Vec<f64> = class[1..].iter().map(|&class| covariance[class as usize]).collect();
+            let mean = covariance.iter().sum::<f64>() / covariance.len() as f64;
+            if let Some(value) = covariance.iter().find(|&&c| !((c / mean - 1.0).abs() < tolerance)) {
+                let found = format!("{value:.4e} at one momentum, {mean:.4e} on average (component {component})");
+                let expected = "a flat covariance for a network of reach 0; take reach 1 where sites interact";
+                return Err(Error::invalid("data covariance", found, expected));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -145,6 +209,51 @@ mod tests {
         assert!(Dataset::new(lattice.clone(), vec![0.0; 17]).is_err());
         assert!(Dataset::new(lattice.clone(), vec![0.0; 8]).is_err());
         assert!(Dataset::new(lattice, vec![f32::NAN; 8 * 40]).is_err());
+    }
+
+    #[test]
+    fn components_are_an_axis_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.npy");
+        let lattice = Lattice::new(&[3]).unwrap().with_components(2).unwrap();
+        let fields: Vec<f32> = (0..40 * 6).map(|i| (i % 7) as f32 * if i % 6 < 3 { 1.0 } else { 2.0 }).collect();
+        let data = Dataset::new(lattice.clone(), fields.clone()).unwrap();
+        data.save(&path).unwrap();
+        let back = Dataset::load_with_components(&path, 2).unwrap();
+        assert_eq!((back.lattice, back.fields), (lattice, fields));
+        // Without its components the array is a lattice of rank 2; with three it is refused.
+        assert_eq!(Dataset::load(&path).unwrap().lattice.extents(), [2, 3]);
+        assert!(Dataset::load_with_components(&path, 3).unwrap_err().to_string().contains("3 components"));
+        // The covariance of independent sites is the mean of that over momenta, component by component.
+        let (class, _) = covariance_classes(data.lattice(), 1);
+        let by_momentum = data.covariance();
+        for (component, flat) in data.covariance_with_reach(0).into_iter().enumerate() {
+            let modes = class[3 * component..3 * component + 3].iter().map(|&class| by_momentum[class as usize]);
+            assert!((modes.sum::<f64>() / 3.0 - flat).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn configurations_side_by_side_keep_their_components_apart() {
+        let lattice = Lattice::new(&[2]).unwrap().with_components(2).unwrap();
+        let fields: Vec<f32> = (0..4 * 101).map(|i| i as f32).collect();
+        let joined = Dataset::new(lattice, fields).unwrap().side_by_side(3).unwrap();
+        assert_eq!((joined.len(), joined.lattice().extents(), joined.lattice().components()), (33, &[6usize][..], 2));
+        assert_eq!(joined.field(1), [12., 13., 16., 17., 20., 21., 14., 15., 18., 19., 22., 23.]);
+    }
+
+    #[test]
+    fn sites_that_interact_are_told_from_independent_ones() {
+        let lattice = Lattice::new(&[8]).unwrap();
+        let mut noise = vec![0.0; 8 * 400];
+        Stream::new(1, 0, 0).unwrap().normals(Purpose::Diagnostic, 0, &mut noise);
+        let dataset = |smooth: f64| {
+            let field = |z: &[f64]| (0..8).map(|x| (z[x] + smooth * z[(x + 1) % 8]) as f32).collect::<Vec<_>>();
+            Dataset::new(lattice.clone(), noise.chunks(8).flat_map(field).collect()).unwrap()
+        };
+        // False alarm: 11 standard deviations.
+        assert!(dataset(0.0).require_independent_sites().is_ok());
+        assert!(dataset(0.7).require_independent_sites().unwrap_err().to_string().contains("reach 1"));
     }
 
     #[test]

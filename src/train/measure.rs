@@ -3,8 +3,8 @@
 use super::dataset::{Dataset, class_means};
 use crate::diffusion::Response;
 use crate::error::Result;
-use crate::fourier::{LatticeFourier, momentum_classes};
-use crate::model::{Model, PosteriorRow, PosteriorTable};
+use crate::fourier::LatticeFourier;
+use crate::model::{Model, Modes, PosteriorRow, PosteriorTable, covariance_classes};
 use crate::rng::{Purpose, Stream};
 use crate::score::{Evaluator, NativeScore, Score};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub fn measure_posterior(
         clean.extend(data.field(data.training() + sample % held_out).iter().map(|&x| f64::from(x)));
     }
     let mut evaluator = score.evaluator(threads)?;
-    let mut measurement = Measurement::new(data, clean);
+    let mut measurement = Measurement::new(data, clean, model.metadata().network.reach);
     let rows = (0..ROWS).map(|row| {
         let position = log_noise.0 + (log_noise.1 - log_noise.0) * row as f64 / (ROWS - 1) as f64;
         measurement.denoise(&mut *evaluator, libm::exp(position), model.metadata().training.seed)?;
@@ -47,19 +47,24 @@ pub fn measure_posterior(
 }
 
 struct Measurement {
-    fourier: LatticeFourier,
+    modes: Modes,
+    /// For the response of the covariance to the state: one component with interactions.
+    fourier: Option<LatticeFourier>,
     class: Vec<u32>,
     classes: usize,
+    /// Values of a field.
     sites: usize,
     clean: Vec<f64>,
     denoised: Vec<f64>,
 }
 
 impl Measurement {
-    fn new(data: &Dataset, clean: Vec<f64>) -> Self {
-        let (class, classes) = momentum_classes(data.lattice());
-        let fourier = LatticeFourier::new(data.lattice());
-        Measurement { fourier, class, classes, sites: data.lattice().values(), denoised: vec![0.0; clean.len()], clean }
+    fn new(data: &Dataset, clean: Vec<f64>, reach: usize) -> Self {
+        let lattice = data.lattice();
+        let (class, classes) = covariance_classes(lattice, reach);
+        let fourier = (reach > 0 && lattice.components() == 1).then(|| LatticeFourier::new(lattice));
+        let modes = Modes::new(lattice, reach);
+        Measurement { modes, fourier, class, classes, sites: lattice.values(), denoised: vec![0.0; clean.len()], clean }
     }
 
     fn samples(&self) -> usize {
@@ -90,11 +95,29 @@ impl Measurement {
         let mut by_class = Vec::with_capacity(samples * self.classes);
         for error in errors.chunks_exact(sites) {
             power.fill(0.0);
-            self.fourier.accumulate_power(error, &mut power);
+            self.modes.accumulate_power(error, &mut power);
             by_class.extend(class_means(&power, &self.class, self.classes, 1.0));
         }
         let mean = |class: usize| by_class.iter().skip(class).step_by(self.classes).sum::<f64>() / samples as f64;
         let variance: Vec<f64> = (0..self.classes).map(mean).collect();
+        let row = PosteriorRow {
+            log_noise,
+            variance: variance.iter().copied().map(rounded).collect(),
+            mean_square: [0.0, 1.0],
+            linear: vec![0.0; self.classes],
+            quadratic: vec![0.0; self.classes],
+            curvature: [0.0; 2],
+            local_variance: 0.0,
+        };
+        match self.fourier.is_some() {
+            true => self.with_response(row, &variance, &by_class, &errors),
+            false => row,
+        }
+    }
+
+    /// The row completed by how the covariance follows the state.
+    fn with_response(&mut self, row: PosteriorRow, variance: &[f64], by_class: &[f64], errors: &[f64]) -> PosteriorRow {
+        let (sites, samples) = (self.sites, self.samples());
         let squares: Vec<f64> =
             self.denoised.chunks_exact(sites).map(|d| d.iter().map(|d| d * d).sum::<f64>() / sites as f64).collect();
         let centre = squares.iter().sum::<f64>() / samples as f64;
@@ -109,24 +132,24 @@ impl Measurement {
                 fit.shrunk()
             })
             .collect();
-        let (curvature, local_variance) = self.local(&errors, &variance);
+        let (curvature, local_variance) = self.local(errors, variance);
         PosteriorRow {
-            log_noise,
-            variance: variance.into_iter().map(rounded).collect(),
             mean_square: [rounded(centre), rounded(spread)],
             linear: responses.iter().map(|r| rounded(r[0])).collect(),
             quadratic: responses.iter().map(|r| rounded(r[1])).collect(),
             curvature: curvature.map(rounded),
             local_variance: rounded(local_variance),
+            ..row
         }
     }
 
     /// Regresses the local fluctuation of the squared error on sum_z C(x - z)^2 of D^2 and D^4.
     fn local(&mut self, errors: &[f64], variance: &[f64]) -> ([f64; 2], f64) {
         let sites = self.sites;
+        let Some(fourier) = &mut self.fourier else { return ([0.0; 2], 0.0) };
         let spectrum: Vec<f64> = self.class.iter().map(|&class| variance[class as usize]).collect();
         let (mut kernel, mut change) = (vec![0.0; sites], vec![0.0; sites]);
-        self.fourier.squared_kernel(&spectrum, &mut kernel);
+        fourier.squared_kernel(&spectrum, &mut kernel);
         let mut smooth = [vec![0.0; sites], vec![0.0; sites]];
         let unit = |curvature: [f64; 2]| Response {
             mean_square: (0.0, 1.0),
@@ -140,7 +163,7 @@ impl Measurement {
         for (error, denoised) in errors.chunks_exact(sites).zip(self.denoised.chunks_exact(sites)) {
             for (basis, smooth) in basis.iter().zip(&mut smooth) {
                 basis.curvature_change(denoised, &mut change);
-                self.fourier.filter(&change, &kernel, smooth);
+                fourier.filter(&change, &kernel, smooth);
             }
             let mean = error.iter().map(|e| e * e).sum::<f64>() / sites as f64;
             for ((e, &a), &b) in error.iter().zip(&smooth[0]).zip(&smooth[1]) {

@@ -7,6 +7,9 @@ mod sample;
 mod target;
 mod trainer;
 
+#[cfg(test)]
+mod tests;
+
 pub use dataset::Dataset;
 pub use measure::measure_posterior;
 pub use optimizer::{Adam, AdamOptions};

@@ -3,12 +3,12 @@
 use super::dataset::Dataset;
 use super::target::{BINS, Mixture, Sums};
 use crate::action::{Action, Interrupt};
-use crate::fourier::LatticeFourier;
 use crate::lattice::Lattice;
+use crate::model::Modes;
 use crate::nn::embedding::EmbeddingTape;
 use crate::nn::{Adjoint, Tape, UNet};
 use crate::rng::{Purpose, Stream};
-use crate::score::{Preconditioning, wiener_filter};
+use crate::score::{INPUTS, Preconditioning, wiener_filter};
 
 /// What all samples of a step share.
 pub(super) struct Shared<'a> {
@@ -19,7 +19,10 @@ pub(super) struct Shared<'a> {
     pub mixture: &'a Mixture,
     pub covariance: &'a [f64],
     pub class: &'a [u32],
-    pub data_variance: f64,
+    /// One value a component.
+    pub data_variance: &'a [f64],
+    /// Whether phi and -phi are equally probable.
+    pub even: bool,
     pub log_noise: (f64, f64),
     pub batch: usize,
     pub stream: Stream,
@@ -36,12 +39,13 @@ pub(super) struct Chunk {
 pub(super) struct Worker {
     tape: Tape<f32>,
     embedding: EmbeddingTape<f32>,
-    fourier: LatticeFourier,
+    modes: Modes,
     action: Option<Box<dyn Action>>,
     clean: Vec<f64>,
     noisy: Vec<f64>,
     noise: Vec<f64>,
     filtered: Vec<f64>,
+    denoised: Vec<f64>,
     multiplier: Vec<f64>,
     /// Residuals of the two estimates.
     force: Vec<f64>,
@@ -57,28 +61,29 @@ impl Worker {
         Worker {
             tape: network.tape(),
             embedding: network.embedding().tape(),
-            fourier: LatticeFourier::new(lattice),
+            modes: Modes::new(lattice, network.shape().reach),
             action,
             clean: field(),
             noisy: field(),
             noise: field(),
             filtered: field(),
+            denoised: field(),
             multiplier: field(),
             force: field(),
             data: field(),
             cross: [field(), field(), field()],
-            inputs: vec![0.0; 2 * lattice.values()],
+            inputs: vec![0.0; INPUTS * lattice.values()],
             output: vec![0.0; lattice.values()],
         }
     }
 
-    /// Adds sample `index` of the step to `chunk`: loss |D - target|^2 / sigma^2 a site and a sample,
+    /// Adds sample `index` of the step to `chunk`: loss |D - target|^2 / sigma^2 a value and a sample,
     /// the weight under which equal steps of ln sigma count by their divergence.
     ///
     /// # Errors
     /// What the force raises.
     pub fn add(&mut self, shared: &Shared<'_>, index: usize, chunk: &mut Chunk) -> Result<(), Interrupt> {
-        let sites = self.clean.len();
+        let values = self.clean.len();
         self.draw(shared, index);
         // Stratified over the batch: every step sees all noise levels.
         let offset = shared.stream.uniform(Purpose::TrainingLevel, 0, 0);
@@ -92,18 +97,23 @@ impl Worker {
         }
         let xi = sigma * sigma;
         wiener_filter(shared.covariance, sigma, &mut self.multiplier);
-        self.fourier.filter(&self.noisy, &self.multiplier, &mut self.filtered);
-        let preconditioning = Preconditioning::new(shared.data_variance, sigma);
-        preconditioning.fill(&self.noisy, &self.filtered, &mut self.inputs);
+        self.modes.filter(&self.noisy, &self.multiplier, &mut self.filtered);
+        let factors = Preconditioning::new(shared.data_variance, sigma);
+        factors.fill(&self.noisy, &self.filtered, &mut self.inputs);
         shared.network.embedding().forward(shared.weights, log_noise, &mut self.embedding);
         shared.network.forward(shared.weights, &self.embedding, &self.inputs, &mut self.output, &mut self.tape);
-        self.residuals(shared, bin, xi, &preconditioning, chunk)?;
-        let scale = 1.0 / (xi * (sites * shared.batch) as f64);
+        factors.denoise(&self.filtered, &self.output, &mut self.denoised);
+        self.residuals(shared, bin, xi, chunk)?;
+        let scale = 1.0 / (xi * (values * shared.batch) as f64);
         let mut loss = 0.0;
-        for (output, &r) in self.output.iter_mut().zip(&self.noise) {
-            loss += r * r;
-            // The residual is target - D, so the gradient of the loss carries a minus.
-            *output = (-2.0 * preconditioning.output * scale * r) as f32;
+        let sites = shared.data.lattice().sites();
+        let components = self.output.chunks_exact_mut(sites).zip(self.noise.chunks_exact(sites));
+        for (component, (output, residual)) in components.enumerate() {
+            for (output, &r) in output.iter_mut().zip(residual) {
+                loss += r * r;
+                // The residual is target - D, so the gradient of the loss carries a minus.
+                *output = (-2.0 * factors.output(component) * scale * r) as f32;
+            }
         }
         chunk.loss += loss * scale;
         let gradient = &mut chunk.gradient;
@@ -121,30 +131,21 @@ impl Worker {
     }
 
     /// Leaves target - D in `noise`, and books the second moments of the two estimates' residuals.
-    fn residuals(
-        &mut self,
-        shared: &Shared<'_>,
-        bin: usize,
-        xi: f64,
-        preconditioning: &Preconditioning,
-        chunk: &mut Chunk,
-    ) -> Result<(), Interrupt> {
-        let denoised = |w: f64, output: f32| w + preconditioning.output * f64::from(output);
-        for (((b, &x), &w), &out) in self.data.iter_mut().zip(&self.clean).zip(&self.filtered).zip(&self.output) {
-            *b = x - denoised(w, out);
+    fn residuals(&mut self, shared: &Shared<'_>, bin: usize, xi: f64, chunk: &mut Chunk) -> Result<(), Interrupt> {
+        for ((b, &x), &denoised) in self.data.iter_mut().zip(&self.clean).zip(&self.denoised) {
+            *b = x - denoised;
         }
         let Some(action) = &mut self.action else {
             self.noise.copy_from_slice(&self.data);
             return Ok(());
         };
         action.force(&self.clean, &mut self.force)?;
-        for ((a, &x), (&w, &out)) in self.force.iter_mut().zip(&self.noisy).zip(self.filtered.iter().zip(&self.output))
-        {
-            *a = x + xi * *a - denoised(w, out);
+        for ((a, &x), &denoised) in self.force.iter_mut().zip(&self.noisy).zip(&self.denoised) {
+            *a = x + xi * *a - denoised;
         }
         let [aa, bb, ab] = &mut self.cross;
         [&mut *aa, &mut *bb, &mut *ab].into_iter().for_each(|sum| sum.fill(0.0));
-        self.fourier.accumulate_cross_power(&self.force, &self.data, [aa, bb, ab]);
+        self.modes.accumulate_cross_power(&self.force, &self.data, [aa, bb, ab]);
         let classes = chunk.moments.len() / BINS;
         let moments = &mut chunk.moments[bin * classes..(bin + 1) * classes];
         for (p, &class) in shared.class.iter().enumerate() {
@@ -157,13 +158,13 @@ impl Worker {
             *m = weights[class as usize];
         }
         self.force.iter_mut().zip(&self.data).for_each(|(a, &b)| *a -= b);
-        self.fourier.filter(&self.force, &self.multiplier, &mut self.noise);
+        self.modes.filter(&self.force, &self.multiplier, &mut self.noise);
         self.noise.iter_mut().zip(&self.data).for_each(|(r, &b)| *r += b);
         Ok(())
     }
 
     /// Draws a configuration and applies a random symmetry: translation, exchange and reflection of
-    /// axes where the extents allow, and the sign.
+    /// axes where the extents allow, all components together, and the sign if the law is even.
     fn draw(&mut self, shared: &Shared<'_>, index: usize) {
         let stream = &shared.stream;
         let source = shared.data.field(stream.below(Purpose::Batch, 0, index as u32, shared.data.training()));
@@ -177,7 +178,7 @@ impl Worker {
                 order.swap(axis, other);
             }
         }
-        let sign = if draw(4, 2) == 0 { 1.0 } else { -1.0 };
+        let sign = if shared.even && draw(4, 2) == 1 { -1.0 } else { 1.0 };
         let strides = lattice.strides();
         // Per target axis: source stride, extent, first source coordinate, and direction.
         let mut at = [0usize; 4];
@@ -186,7 +187,8 @@ impl Worker {
             let extent = lattice.extents()[axis];
             tables[axis] = (strides[order[axis]], extent, draw(5 + axis as u32, extent), draw(9 + axis as u32, 2) == 1);
         }
-        for clean in self.clean.iter_mut() {
+        let sites = lattice.sites();
+        for target in 0..sites {
             let site: usize = (0..rank)
                 .map(|axis| {
                     let (stride, extent, shift, mirrored) = tables[axis];
@@ -194,7 +196,9 @@ impl Worker {
                     (x + shift) % extent * stride
                 })
                 .sum();
-            *clean = sign * f64::from(source[site]);
+            for (clean, source) in self.clean.chunks_exact_mut(sites).zip(source.chunks_exact(sites)) {
+                clean[target] = sign * f64::from(source[site]);
+            }
             for axis in (0..rank).rev() {
                 at[axis] += 1;
                 if at[axis] < tables[axis].1 {

@@ -20,7 +20,8 @@ TOLERANCE = 1e-5  # relative to the largest value of the expected output
 def check_metadata(model):
     """The hash covers the metadata text and the raw weights, in the order of the file."""
     keys = {entry.key: entry.value for entry in model.metadata_props}
-    extents = json.loads(keys["stoq.metadata"])["extents"]
+    metadata = json.loads(keys["stoq.metadata"])
+    extents = metadata["extents"]
     assert json.loads(keys["stoq.extents"]) == extents
     assert keys["stoq.output"] == "denoiser" and keys["stoq.time"] == "sigma", keys
     digest = hashlib.sha256(keys["stoq.metadata"].encode())
@@ -28,20 +29,20 @@ def check_metadata(model):
         if tensor.name.endswith((".weight", ".bias")):
             digest.update(tensor.raw_data)
     assert digest.hexdigest() == keys["stoq.hash"], "hash of the weights"
-    return extents
+    return metadata.get("components", 1), extents
 
 
 def check(path):
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
-    extents = check_metadata(model)
+    components, extents = check_metadata(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         read = lambda kind: np.fromfile(path.with_suffix("." + kind), dtype="<f4")
         sigma = read("sigma")
-        field, expected = (read(kind).reshape(len(sigma), 1, *extents) for kind in ("field", "expected"))
+        field, expected = (read(kind).reshape(len(sigma), components, *extents) for kind in ("field", "expected"))
         (found,) = session.run(["denoised"], {"field": field, "sigma": sigma})
     except Exception as error:  # the runtime's own exception classes are not public
         if len(extents) < 4:

@@ -5,6 +5,7 @@ mod check;
 mod common;
 mod data;
 mod info;
+mod reproduce;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -30,6 +31,8 @@ enum Command {
     Check(check::Options),
     /// Run a Markov chain with one or several kernels
     Chain(chain::Options),
+    /// Reproduce a table or figure: ours beside the exact and the published values
+    Reproduce(reproduce::Options),
     /// Show the version, or what a model file says about itself
     Info(info::Options),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Train(options) => train::run(global, options),
         Command::Check(options) => check::run(global, options),
         Command::Chain(options) => chain::run(global, options),
+        Command::Reproduce(options) => reproduce::run(global, options),
         Command::Info(options) => info::run(global, options),
     };
     match result {

@@ -59,7 +59,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         threads: global.threads,
         adam: AdamOptions { rate: options.rate.unwrap_or(defaults.adam.rate), ..defaults.adam },
         command: command_line(),
-        embedding: defaults.embedding,
+        ..defaults
     };
     let (configurations, lattice) = (data.len(), data.lattice().clone());
     let mut steps = train.steps;

@@ -16,12 +16,13 @@ const SITES: usize = 16;
 
 fn model() -> *mut stoq_model_t {
     let lattice = Lattice::new(&[4, 4]).unwrap();
-    let network = UNetShape { inputs: 2, channels: vec![2], embedding: 8 };
+    let network = UNetShape { channels: vec![2], embedding: 8, ..UNetShape::default() };
     let total = UNet::new(&network, &lattice).unwrap();
     let metadata = Metadata {
         schema: SCHEMA,
         schedule: Schedule::variance_expanding(10.0).unwrap(),
         extents: vec![4, 4],
+        components: 1,
         network,
         covariance: vec![0.8; momentum_classes(&lattice).1],
         posterior: PosteriorTable::default(),

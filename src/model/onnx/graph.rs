@@ -2,7 +2,7 @@
 //! single precision, for a batch of configurations with a noise level each.
 //!
 //! D(x, sigma) = w + s sigma^2/(sigma^2 + s^2) net(\[x (sigma^2 + s^2)^(-1/2), w/s\]; ln sigma), where
-//! w_p = C_p/(C_p + sigma^2) x_p and s^2 = <phi^2>.
+//! w_p = C_p/(C_p + sigma^2) x_p and s^2 = <phi^2>, component by component.
 
 use super::builder::{GraphBuilder, batched, int, ints};
 use super::proto::{AttributeProto, FLOAT, GraphProto};
@@ -10,11 +10,8 @@ use super::wiener;
 use crate::error::{Error, Result};
 use crate::lattice::Lattice;
 use crate::model::Model;
-use crate::nn::UNet;
 use crate::nn::embedding::frequencies;
-
-/// Input fields of a network that this graph can feed: the scaled field and its filtered version.
-const INPUTS: usize = 2;
+use crate::nn::{UNet, UNetShape};
 
 /// Writes the graph of `model`; `weights` holds the bytes of each entry of the network's layout.
 ///
@@ -22,17 +19,17 @@ const INPUTS: usize = 2;
 /// [`Error::InvalidArgument`] for a network with another number of input fields.
 pub fn denoiser(model: &Model, network: &UNet, weights: Vec<(String, Vec<usize>, Vec<u8>)>) -> Result<GraphProto> {
     let shape = network.shape();
-    if shape.inputs != INPUTS {
-        let expected = "2 input fields, the scaled field and its Wiener-filtered version, in an ONNX file";
+    let lattice = model.lattice()?;
+    if shape.inputs != 2 * lattice.components() {
+        let expected = "2 input fields a component, the scaled field and its Wiener-filtered version, in an ONNX file";
         return Err(Error::invalid("network inputs", shape.inputs, expected));
     }
-    let lattice = model.lattice()?;
-    let mut graph = Denoiser { builder: GraphBuilder::default(), channels: &shape.channels, lattice: &lattice };
+    let mut graph = Denoiser { builder: GraphBuilder::default(), shape, lattice: &lattice };
     for (name, dims, bytes) in weights {
         graph.builder.tensor(&name, FLOAT, &dims, bytes);
     }
     graph.write(model)?;
-    let field = [&[1], lattice.extents()].concat();
+    let field = [&[lattice.components()], lattice.extents()].concat();
     let about_sigma = "standard deviation of the noise relative to the signal, > 0";
     let inputs = vec![batched("field", &field, "x, the noisy field"), batched("sigma", &[], about_sigma)];
     let outputs = vec![batched("denoised", &field, "D(x, sigma), the expected field without noise")];
@@ -41,28 +38,37 @@ pub fn denoiser(model: &Model, network: &UNet, weights: Vec<(String, Vec<usize>,
 
 struct Denoiser<'a> {
     builder: GraphBuilder,
-    channels: &'a [usize],
+    shape: &'a UNetShape,
     lattice: &'a Lattice,
 }
 
 impl Denoiser<'_> {
     fn write(&mut self, model: &Model) -> Result<()> {
         let data_variance = model.metadata().data_variance()?;
-        let scale = data_variance.sqrt();
+        let scale: Vec<f64> = data_variance.iter().map(|variance| variance.sqrt()).collect();
+        // A number for one component, else one value a component.
+        let by_component = match self.lattice.components() {
+            1 => vec![],
+            components => [vec![1, components], vec![1; self.lattice.rank()]].concat(),
+        };
+        let covariance = match self.shape.reach {
+            0 => model.metadata().covariance.clone(),
+            _ => model.covariance()?,
+        };
         let per_configuration = [vec![-1, 1], vec![1; self.lattice.rank()]].concat();
         let b = &mut self.builder;
         let sigma = b.reshape("sigma", &per_configuration, "noise");
         let variance = b.node("Mul", &[&sigma, &sigma], "noise.variance", vec![]);
-        let constant = b.floats("data.variance", &[], [data_variance]);
+        let constant = b.floats("data.variance", &by_component, data_variance);
         let total = b.node("Add", &[&variance, &constant], "total.variance", vec![]);
         let width = b.node("Sqrt", &[&total], "total.width", vec![]);
         let scaled = b.node("Div", &["field", &width], "field.scaled", vec![]);
-        let filtered = wiener::filter(b, self.lattice, &model.covariance()?, "field", &variance);
-        let inverse = b.floats("data.width.inverse", &[], [1.0 / scale]);
+        let filtered = wiener::filter(b, self.lattice, (&covariance, self.shape.reach), "field", &variance);
+        let inverse = b.floats("data.width.inverse", &by_component, scale.iter().map(|s| 1.0 / s));
         let filtered_scaled = b.node("Mul", &[&filtered, &inverse], "filtered.scaled", vec![]);
         let inputs = b.node("Concat", &[&scaled, &filtered_scaled], "inputs", vec![int("axis", 1)]);
         let share = b.node("Div", &[&variance, &total], "noise.share", vec![]);
-        let constant = b.floats("data.width", &[], [scale]);
+        let constant = b.floats("data.width", &by_component, scale);
         let factor = b.node("Mul", &[&share, &constant], "correction.factor", vec![]);
 
         let embedding = self.embedding();
@@ -93,9 +99,9 @@ impl Denoiser<'_> {
         self.builder.node("Gemm", &[x, &format!("{name}.weight"), &format!("{name}.bias")], name, vec![])
     }
 
-    /// The U-Net, `[batch, 1, extents..]` (`nn/unet.rs`).
+    /// The U-Net, `[batch, components, extents..]` (`nn/unet.rs`).
     fn network(&mut self, inputs: &str, embedding: &str) -> String {
-        let channels = self.channels;
+        let channels = &self.shape.channels;
         let mut stream = self.convolution(inputs, "input");
         let mut skipped = Vec::new();
         for level in 0..channels.len() {
@@ -124,7 +130,7 @@ impl Denoiser<'_> {
         let modulation = self.dense(embedding, &format!("{name}.modulation"));
         let rank = self.lattice.rank();
         let b = &mut self.builder;
-        let per_channel = [vec![-1, 2 * self.channels[level] as i64], vec![1; rank]].concat();
+        let per_channel = [vec![-1, 2 * self.shape.channels[level] as i64], vec![1; rank]].concat();
         let modulation = b.reshape(&modulation, &per_channel, &format!("{name}.modulation.sites"));
         let (scale, shift) = (format!("{name}.scale"), format!("{name}.shift"));
         let halves = vec![int("axis", 1), int("num_outputs", 2)];
@@ -138,10 +144,11 @@ impl Denoiser<'_> {
         self.builder.node("Add", &[x, &h], &name, vec![])
     }
 
-    /// Convolution with a stencil of 3 along every axis, on a periodic lattice.
+    /// Convolution with a stencil of 3 along every axis, on a periodic lattice; of 1 without reach.
     fn convolution(&mut self, x: &str, name: &str) -> String {
-        let padded = self.periodic_halo(x, name);
-        let kernel = vec![ints("kernel_shape", vec![3; self.lattice.rank()])];
+        let reach = self.shape.reach;
+        let padded = if reach == 0 { x.to_string() } else { self.periodic_halo(x, name) };
+        let kernel = vec![ints("kernel_shape", vec![2 * reach as i64 + 1; self.lattice.rank()])];
         self.builder.node("Conv", &[&padded, &format!("{name}.weight"), &format!("{name}.bias")], name, kernel)
     }
 
@@ -176,7 +183,7 @@ impl Denoiser<'_> {
         let rank = self.lattice.rank();
         let attributes = self.halving();
         let b = &mut self.builder;
-        let cell = [vec![1, self.channels[level] as i64], vec![2; rank]].concat();
+        let cell = [vec![1, self.shape.channels[level] as i64], vec![2; rank]].concat();
         let bias = b.reshape(&format!("{name}.bias"), &cell, &format!("{name}.bias.cell"));
         let cells = self.lattice.extents().iter().map(|&extent| (extent >> (level + 1)) as i64);
         let repeats = b.integers(&format!("level{level}.cells"), &[1, 1].into_iter().chain(cells).collect::<Vec<_>>());

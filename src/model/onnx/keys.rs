@@ -29,7 +29,7 @@ pub fn to_json(metadata: &Metadata) -> Result<String> {
 pub fn readable(metadata: &Metadata) -> Result<Vec<(String, String)>> {
     let fault = |error| Error::Internal(format!("metadata to JSON: {error}"));
     let mut keys = vec![
-        ("stoq.field".to_string(), "real scalar".to_string()),
+        ("stoq.field".to_string(), field_kind(metadata.components)),
         ("stoq.output".into(), "denoiser".into()),
         ("stoq.time".into(), "sigma".into()),
         ("stoq.T".into(), crate::diffusion::T_END.to_string()),
@@ -49,12 +49,18 @@ pub fn readable(metadata: &Metadata) -> Result<Vec<(String, String)>> {
     keys.push(("stoq.action".into(), action.unwrap_or_else(|| "not recorded".into())));
     let cell = metadata.network.channels.len().checked_sub(1).and_then(|halvings| 1usize.checked_shl(halvings as u32));
     let symmetries = match cell {
+        _ if metadata.network.reach == 0 => "permutations of the sites".into(),
         Some(1) => "translations".into(),
         Some(cell) => format!("translations by multiples of {cell} sites"),
         None => "none".into(),
     };
     keys.push(("stoq.symmetries".into(), symmetries));
     Ok(keys)
+}
+
+/// What is at a site.
+pub fn field_kind(components: usize) -> String {
+    if components == 1 { "real scalar".into() } else { format!("real, {components} components") }
 }
 
 /// SHA-256 of the metadata JSON and the raw data of the weight tensors (their order is that of

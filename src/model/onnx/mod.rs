@@ -1,7 +1,7 @@
 //! The model file: an ONNX graph of the denoiser, so that any ONNX runtime can evaluate it, with
 //! `stoq.*` metadata and named weights, from which stoq rebuilds the model without reading the graph.
 //!
-//! Input `field` is float32 `[batch, 1, extents..]` and `sigma` float32 `[batch]` (> 0); output
+//! Input `field` is float32 `[batch, components, extents..]` and `sigma` float32 `[batch]` (> 0); output
 //! `denoised` is D(x, sigma) in the shape of `field`, and the score is (D - x)/sigma^2. Opset 19, IR
 //! version 9. A graph of rank 4 has convolutions over four axes, which ONNX allows; ONNX Runtime 1.20
 //! and 1.31 run it on the CPU, other runtimes and devices may lack kernels for it.
@@ -37,8 +37,8 @@ const IR_VERSION: i64 = 9;
 /// The bytes of the model file.
 ///
 /// # Errors
-/// [`crate::error::Error::InvalidArgument`] when the network does not have the two input fields of a
-/// denoiser, or the metadata hold a number that is not finite.
+/// [`crate::error::Error::InvalidArgument`] when the network does not have the two input fields a
+/// component of a denoiser, or the metadata hold a number that is not finite.
 pub fn to_bytes(model: &Model) -> Result<Vec<u8>> {
     Ok(to_proto(model)?.encode_to_vec())
 }
@@ -63,9 +63,11 @@ fn to_proto(model: &Model) -> Result<ModelProto> {
         ir_version: IR_VERSION,
         producer_name: env!("CARGO_PKG_NAME").to_string(),
         producer_version: env!("CARGO_PKG_VERSION").to_string(),
-        doc_string: "Denoiser D(x, sigma) = E[x0 | x0 + sigma noise = x] of a real scalar lattice field; \
-                     the score is (D - x)/sigma^2. Metadata under stoq.* say for which theory."
-            .to_string(),
+        doc_string: format!(
+            "Denoiser D(x, sigma) = E[x0 | x0 + sigma noise = x] of a {} lattice field; \
+             the score is (D - x)/sigma^2. Metadata under stoq.* say for which theory.",
+            keys::field_kind(metadata.components)
+        ),
         graph: Some(graph::denoiser(model, &network, tensors)?),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
         metadata_props: entries.into_iter().map(|(key, value)| StringStringEntryProto { key, value }).collect(),

@@ -64,9 +64,10 @@ fn require_schema(entries: &BTreeMap<&str, &str>) -> Result<(), String> {
 
 /// The lattice, if a list of covariances of that length can belong to it. There is at least one
 /// momentum class for every 2^4 4! momenta: no lattice is much larger than the file that names it.
+/// (A network without reach has one value a component, and needs no memory for its sites here.)
 fn lattice_within_the_file(metadata: &Metadata) -> Result<Lattice> {
-    let lattice = Lattice::new(&metadata.extents)?;
-    if lattice.sites() / (16 * 24) > metadata.covariance.len() {
+    let lattice = metadata.lattice()?;
+    if metadata.network.reach > 0 && lattice.values() / (16 * 24) > metadata.covariance.len() {
         let expected = format!("one value for each momentum class of extents {:?}", metadata.extents);
         return Err(Error::shape("covariance", metadata.covariance.len(), expected));
     }

@@ -11,13 +11,14 @@ use crate::rng::{Purpose, Stream};
 
 fn model(extents: &[usize]) -> Model {
     let lattice = Lattice::new(extents).unwrap();
-    let network = UNetShape { inputs: 2, channels: vec![2, 3], embedding: 4 };
+    let network = UNetShape { channels: vec![2, 3], embedding: 4, ..UNetShape::default() };
     let count = UNet::new(&network, &lattice).unwrap().layout().total();
     let classes = momentum_classes(&lattice).1;
     let metadata = Metadata {
         schema: SCHEMA,
         schedule: crate::diffusion::Schedule::variance_expanding(25.0).unwrap(),
         extents: extents.to_vec(),
+        components: 1,
         network,
         covariance: (0..classes).map(|class| 1.0 / (0.3 + class as f64)).collect(),
         posterior: PosteriorTable::default(),

@@ -27,7 +27,7 @@ impl WeightTensor {
         }
         let dims = match entry.name.ends_with(".coarsen.weight") {
             true => [vec![outputs, inputs / corners], kernel(2)].concat(),
-            false => [vec![outputs, inputs], kernel(3)].concat(),
+            false => [vec![outputs, inputs], kernel(if taps == 1 { 1 } else { 3 })].concat(),
         };
         WeightTensor { dims, transposed: Some((inputs * taps, outputs)) }
     }
@@ -70,6 +70,7 @@ mod tests {
     fn tensors_have_the_order_of_onnx_and_come_back() {
         let cases = [
             (entry("input.weight", &[2, 9, 3]), vec![3, 2, 3, 3]),
+            (entry("output.weight", &[4, 1, 2]), vec![2, 4, 1, 1]),
             (entry("level0.coarsen.weight", &[8, 1, 3]), vec![3, 2, 2, 2]),
             (entry("level0.refine.weight", &[3, 1, 8]), vec![3, 2, 2, 2]),
             (entry("embedding.first.weight", &[16, 4]), vec![16, 4]),

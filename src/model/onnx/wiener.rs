@@ -6,25 +6,42 @@ use super::builder::GraphBuilder;
 use crate::lattice::Lattice;
 use std::f64::consts::TAU;
 
-/// Adds the filter; `noise_variance` is the name of sigma^2 with one value a configuration.
+/// Adds the filter of one covariance a mode, or one a component without reach; `noise_variance` is the name of sigma^2 with one value a configuration.
 pub fn filter(
     builder: &mut GraphBuilder,
     lattice: &Lattice,
-    covariance: &[f64],
+    (covariance, reach): (&[f64], usize),
     field: &str,
     noise_variance: &str,
 ) -> String {
+    let components = lattice.components();
+    if reach == 0 {
+        let dims = [vec![1, components], vec![1; lattice.rank()]].concat();
+        let multiplier = multiplier(builder, &dims, covariance.iter().copied(), noise_variance);
+        return builder.node("Mul", &[field, &multiplier], "filtered", vec![]);
+    }
     let modes = transform(builder, lattice, field, false);
-    let by_mode = (0..lattice.sites()).map(|mode| {
-        let k: Vec<usize> = lattice.coordinates(mode).iter().map(|row| row.div_ceil(2)).collect();
-        covariance[lattice.index(&k)]
+    let sites = lattice.sites();
+    let by_mode = (0..lattice.values()).map(|mode| {
+        let k: Vec<usize> = lattice.coordinates(mode % sites).iter().map(|row| row.div_ceil(2)).collect();
+        covariance[mode / sites * sites + lattice.index(&k)]
     });
-    let dims = [&[1, 1], lattice.extents()].concat();
-    let covariance = builder.floats("covariance", &dims, by_mode);
-    let total = builder.node("Add", &[&covariance, noise_variance], "wiener.total", vec![]);
-    let multiplier = builder.node("Div", &[&covariance, &total], "wiener.multiplier", vec![]);
+    let dims = [&[1, components], lattice.extents()].concat();
+    let multiplier = multiplier(builder, &dims, by_mode, noise_variance);
     let kept = builder.node("Mul", &[&modes, &multiplier], "wiener.modes", vec![]);
     transform(builder, lattice, &kept, true)
+}
+
+/// C/(C + sigma^2), by mode and configuration.
+fn multiplier(
+    builder: &mut GraphBuilder,
+    dims: &[usize],
+    covariance: impl IntoIterator<Item = f64>,
+    noise_variance: &str,
+) -> String {
+    let covariance = builder.floats("covariance", dims, covariance);
+    let total = builder.node("Add", &[&covariance, noise_variance], "wiener.total", vec![]);
+    builder.node("Div", &[&covariance, &total], "wiener.multiplier", vec![])
 }
 
 /// The orthonormal basis of functions on `extent` sites, one a row: constant, then cosine and sine of
@@ -71,7 +88,7 @@ fn transform(builder: &mut GraphBuilder, lattice: &Lattice, field: &str, inverse
         return x;
     }
     let sites = extents.iter().map(|&extent| extent as i64);
-    builder.reshape(&x, &[-1, 1].into_iter().chain(sites).collect::<Vec<_>>(), result)
+    builder.reshape(&x, &[-1, lattice.components() as i64].into_iter().chain(sites).collect::<Vec<_>>(), result)
 }
 
 fn matrix(builder: &mut GraphBuilder, extent: usize, name: &str) -> String {
