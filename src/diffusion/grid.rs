@@ -49,31 +49,31 @@ pub fn path_divergence(schedule: &Schedule, times: &[f64], posterior: &Posterior
     steps.sum()
 }
 
-/// The `count` times, ascending and ending at `last`, that minimise [`path_divergence`], chosen among
-/// a fine geometric grid above `smallest`.
+/// The `count` times, ascending and ending at the last of `candidates`, that minimise [`path_divergence`]
+/// among the candidates: as good as these are fine.
 ///
 /// # Errors
-/// As [`geometric_levels`].
+/// [`Error::InvalidArgument`] for no levels, more than there are candidates, or candidates that do not ascend
+/// within (0, 1].
 pub fn optimal_levels(
     schedule: &Schedule,
-    smallest: f64,
-    last: f64,
+    candidates: &[f64],
     count: usize,
     posterior: &PosteriorAt<'_>,
 ) -> Result<Vec<f64>> {
-    const FINE: usize = 256;
-    if count >= FINE / 2 {
-        return geometric_levels(schedule, smallest, last, count);
-    }
-    let candidates = geometric_levels(schedule, smallest.min(0.5 * schedule.noise(last)), last, FINE)?;
+    let (fine, last) = (candidates.len(), candidates.last().copied().unwrap_or(0.0));
     check(count, last)?;
-    let cost = step_costs(schedule, &candidates, posterior);
+    if count > fine || !(candidates[0] > 0.0 && candidates.windows(2).all(|pair| pair[0] < pair[1])) {
+        let expected = format!("at least {count} ascending times in (0, 1]");
+        return Err(Error::invalid("candidates", format!("{candidates:?}"), &expected));
+    }
+    let cost = step_costs(schedule, candidates, posterior);
     // best[a]: least cost of reaching time 0 from candidate a in the steps so far; `from` remembers how.
-    let mut best: Vec<f64> = (0..FINE).map(|a| cost[a][0]).collect();
-    let mut from = vec![vec![0usize; FINE]; count];
+    let mut best: Vec<f64> = (0..fine).map(|a| cost[a][0]).collect();
+    let mut from = vec![vec![0usize; fine]; count];
     for steps in from.iter_mut().skip(1) {
-        let mut next = vec![f64::INFINITY; FINE];
-        for a in 1..FINE {
+        let mut next = vec![f64::INFINITY; fine];
+        for a in 1..fine {
             for b in 0..a {
                 let total = best[b] + cost[a][b + 1];
                 if total < next[a] {
@@ -84,7 +84,7 @@ pub fn optimal_levels(
         best = next;
     }
     let mut times = vec![last; count];
-    let mut at = FINE - 1;
+    let mut at = fine - 1;
     for step in (1..count).rev() {
         at = from[step][at];
         times[step - 1] = candidates[at];
@@ -142,7 +142,8 @@ mod tests {
         let schedule = Schedule::variance_expanding(25.0).unwrap();
         let divergence = |times: &[f64]| path_divergence(&schedule, times, &posterior);
         for count in [1, 2, 5, 12] {
-            let best = optimal_levels(&schedule, 0.02, 1.0, count, &posterior).unwrap();
+            let candidates = geometric_levels(&schedule, 0.02, 1.0, 256).unwrap();
+            let best = optimal_levels(&schedule, &candidates, count, &posterior).unwrap();
             assert_eq!((best.len(), best[count - 1]), (count, 1.0));
             assert!(best.windows(2).all(|pair| pair[0] < pair[1]));
             let geometric = geometric_levels(&schedule, 0.05, 1.0, count).unwrap();
@@ -163,7 +164,8 @@ mod tests {
         assert!(geometric_levels(&schedule, 0.1, 1.0, 0).is_err());
         assert!(geometric_levels(&schedule, 0.0, 1.0, 5).is_err());
         assert!(geometric_levels(&schedule, 100.0, 1.0, 5).is_err());
-        assert!(optimal_levels(&schedule, 0.1, 1.5, 5, &posterior).is_err());
-        assert!(optimal_levels(&schedule, 0.1, 1.0, 0, &posterior).is_err());
+        for (candidates, count) in [(&[0.1, 1.5][..], 1), (&[0.1, 1.0], 0), (&[0.1, 1.0], 3), (&[0.5, 0.2], 1), (&[], 1)] {
+            assert!(optimal_levels(&schedule, candidates, count, &posterior).is_err());
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Which noise levels a path visits: the choices that a user has.
 
 use super::process::PathProcess;
-use crate::diffusion::{equalised_levels, geometric_levels, linear_levels};
+use crate::diffusion::{equalised_levels, linear_levels};
 use crate::error::{Error, Result};
 use crate::rng::{MAX_CHAIN, Stream};
-use crate::score::{Score, optimal_times};
+use crate::score::{Score, geometric_times, optimal_times};
 use std::sync::Arc;
 
 /// How the times of a path are chosen.
@@ -33,16 +33,11 @@ impl Grid {
     /// # Errors
     /// [`Error::InvalidArgument`] for impossible levels, and what the evaluator returns.
     pub fn times(self, score: &Arc<dyn Score>, count: usize, last: f64, seed: u64, threads: usize) -> Result<Vec<f64>> {
-        let schedule = score.schedule();
-        let geometric = || {
-            let smallest = score.smallest_noise().min(0.5 * schedule.noise(last));
-            geometric_levels(schedule, smallest, last, count)
-        };
         match self {
             Grid::Optimal => optimal_times(&**score, count, last),
-            Grid::Geometric => geometric(),
-            Grid::Linear => linear_levels(schedule, last, count),
-            Grid::Pilot => pilot(score, &geometric()?, seed, threads),
+            Grid::Geometric => geometric_times(&**score, count, last),
+            Grid::Linear => linear_levels(score.schedule(), last, count),
+            Grid::Pilot => pilot(score, &geometric_times(&**score, count, last)?, seed, threads),
         }
     }
 }

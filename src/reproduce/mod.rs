@@ -3,3 +3,4 @@
 
 pub mod kernels;
 pub mod systems;
+pub mod two_peak;

@@ -18,7 +18,7 @@ pub use native::{INPUTS, NativeScore, Preconditioning};
 pub use team::Team;
 pub use toy::ToyScore;
 
-use crate::diffusion::{Posterior, Schedule, optimal_levels};
+use crate::diffusion::{Posterior, Schedule, geometric_levels, optimal_levels};
 use crate::error::{Error, Result};
 use crate::lattice::Lattice;
 use std::sync::Arc;
@@ -61,6 +61,9 @@ pub trait Score: Send + Sync {
     }
 }
 
+/// How fine the grid is among which the best times are searched.
+const OPTIMAL_CANDIDATES: usize = 256;
+
 /// Evaluates a score model on batches.
 pub trait Evaluator: Send {
     /// `denoised[i] = D(fields[i])` for fields whose noise relative to the signal is `noise[i]`,
@@ -90,12 +93,39 @@ pub trait Differential: Send {
     ) -> Result<()>;
 }
 
+/// Noise beyond which nothing is to be learned: 30 standard deviations of the widest mode of the data. The
+/// variance-preserving scheme goes on to 10^10; there one step is as good as many.
+pub fn largest_noise(covariance: &[f64]) -> f64 {
+    30.0 * covariance.iter().copied().fold(0.0, f64::max).sqrt()
+}
+
+/// `count` times up to `last`, geometric in the noise from the least that the model is meant for to
+/// [`largest_noise`]; if `last` lies beyond, it is one more step.
+///
+/// # Errors
+/// As [`geometric_levels`].
+pub fn geometric_times(score: &dyn Score, count: usize, last: f64) -> Result<Vec<f64>> {
+    let schedule = score.schedule();
+    let smallest = score.smallest_noise().min(0.5 * schedule.noise(last));
+    let beyond = schedule.time_of_noise(largest_noise(score.covariance()));
+    if beyond >= last || count < 2 {
+        return geometric_levels(schedule, smallest, last, count);
+    }
+    let mut times = geometric_levels(schedule, smallest, beyond, count - 1)?;
+    times.push(last);
+    Ok(times)
+}
+
 /// The best times for a path of `levels` score evaluations from 0 to `last`, ascending.
 ///
 /// # Errors
 /// As [`optimal_levels`].
 pub fn optimal_times(score: &dyn Score, levels: usize, last: f64) -> Result<Vec<f64>> {
-    optimal_levels(score.schedule(), score.smallest_noise(), last, levels, &|noise| score.posterior(noise))
+    let candidates = geometric_times(score, OPTIMAL_CANDIDATES, last)?;
+    if levels >= OPTIMAL_CANDIDATES / 2 {
+        return geometric_times(score, levels, last);
+    }
+    optimal_levels(score.schedule(), &candidates, levels, &|noise| score.posterior(noise))
 }
 
 /// Noise far below the narrowest mode of the data: 8 % of its standard deviation. There a single

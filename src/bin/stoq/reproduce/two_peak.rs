@@ -1,0 +1,97 @@
+//! `stoq reproduce two-peak`: cumulants at the end of the backward process, ours beside the exact and the
+//! published ones.
+
+use crate::common::{Failure, Global, Record, say};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Instant;
+use stoq::analysis::CumulantEstimates;
+use stoq::diffusion::Schedule;
+use stoq::reproduce::two_peak::{ORDERS, PUBLISHED, cumulants, exact, exact_score};
+use stoq::sampler::Method;
+use stoq::score::Score;
+
+/// Largest |z| of the eight comparisons that the verdict is about.
+const LARGEST_Z: f64 = 3.0;
+
+/// Runs the campaign.
+pub fn run(global: &Global, quick: bool) -> Result<(), Failure> {
+    let start = Instant::now();
+    let samples = if quick { 100_000 } else { 1_000_000 };
+    let steps: &[usize] = if quick { &[10, 100] } else { &[10, 20, 50, 100, 200, 400, 1000] };
+    let exact = exact()?;
+    let mut table = Table { global, exact, rows: vec![] };
+    say(global, &format!("two peaks, {samples} samples; exact {exact:?}; value(error) [z]"));
+    let schedules =
+        [("VE", Schedule::variance_expanding(25.0)?), ("VP", Schedule::variance_preserving(25.0)?)];
+    let mut worst: f64 = 0.0;
+    for (index, (name, schedule)) in schedules.into_iter().enumerate() {
+        table.published(name, PUBLISHED[index]);
+        let score: Arc<dyn Score> = exact_score(schedule)?;
+        for (method_name, method) in [
+            ("Euler-Maruyama", Method::EulerMaruyama),
+            ("ancestral", Method::Ancestral),
+            ("posterior", Method::Posterior),
+            ("flow", Method::ProbabilityFlow { tolerance: 1e-6 }),
+        ] {
+            // The flow chooses its own steps.
+            let steps = if method_name == "flow" { &steps[..1] } else { steps };
+            for &count in steps {
+                let found = cumulants(&score, method, count, samples, (global.seed, global.threads))?;
+                let z = table.add(name, method_name, count, &found);
+                if method == Method::Posterior && Some(&count) == steps.last() {
+                    worst = worst.max(z);
+                }
+            }
+        }
+    }
+    let parameters = json!({"experiment": "two-peak", "quick": quick, "samples": samples, "seed": global.seed});
+    let mut record = Record::new("reproduce", parameters);
+    record.set("rows", table.rows.into());
+    record.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));
+    record.set("verdict", json!(if worst < LARGEST_Z { "passed" } else { "failed" }));
+    record.write(global)?;
+    say(global, &format!("posterior form with the most steps: largest |z| of eight {worst:.2}"));
+    match worst < LARGEST_Z {
+        true => Ok(()),
+        false => Err(Failure::Check(format!("a cumulant is {worst:.2} standard errors off"))),
+    }
+}
+
+struct Table<'a> {
+    global: &'a Global,
+    exact: [f64; 4],
+    rows: Vec<Value>,
+}
+
+impl Table<'_> {
+    fn published(&self, scheme: &str, published: [(f64, f64); 4]) {
+        let columns: Vec<String> = published
+            .iter()
+            .zip(self.exact)
+            .map(|(&(value, error), exact)| format!("{value:>10.4}({error:.4}) [{:+6.2}]", (value - exact) / error))
+            .collect();
+        say(self.global, &format!("{scheme} {:<16} {:>4} {}", "published", "", columns.join(" ")));
+    }
+
+    /// Adds a row; returns its largest |z|.
+    fn add(&mut self, scheme: &str, method: &str, steps: usize, found: &CumulantEstimates) -> f64 {
+        let estimates = ORDERS.map(|order| found.cumulants[order - 1]);
+        let z: Vec<f64> = estimates.iter().zip(self.exact).map(|(estimate, exact)| estimate.z_value(exact)).collect();
+        let columns: Vec<String> = estimates
+            .iter()
+            .zip(&z)
+            .map(|(estimate, z)| format!("{:>10.4}({:.4}) [{z:+6.2}]", estimate.value, estimate.error))
+            .collect();
+        say(self.global, &format!("{scheme} {method:<16} {steps:>4} {}", columns.join(" ")));
+        let observables: serde_json::Map<String, Value> = (0..4)
+            .map(|index| {
+                let (value, error) = (estimates[index].value, estimates[index].error);
+                let row = json!({"value": value, "error": error, "exact": self.exact[index], "z": z[index]});
+                (format!("kappa{}", ORDERS[index]), row)
+            })
+            .collect();
+        self.rows.push(json!({"scheme": scheme, "method": method, "steps": steps, "observables": observables}));
+        z.iter().fold(0.0, |largest: f64, z| largest.max(z.abs()))
+    }
+}
