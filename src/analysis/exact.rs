@@ -1,6 +1,8 @@
 //! Moments and cumulants in closed form (or by quadrature to nearly full precision) of the laws in one
 //! variable: what simulations, forward processes and generated samples are compared with.
 
+use std::iter::Sum;
+use std::ops::{Mul, Sub};
 use crate::action::{MixtureLaw, ToyLaw};
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result};
@@ -45,12 +47,15 @@ pub fn mixture_moments(law: &MixtureLaw, component: usize, highest: usize) -> Re
 }
 
 /// Cumulants kappa_1, kappa_2, ... of the law whose moments E\[x\], E\[x^2\], ... are given:
-/// kappa_n = m_n - sum_(k=1)^(n-1) (n-1 over k-1) kappa_k m_(n-k).
-pub fn cumulants_of_moments(moments: &[f64]) -> Vec<f64> {
-    let mut cumulants: Vec<f64> = Vec::with_capacity(moments.len());
+/// kappa_n = m_n - sum_(k=1)^(n-1) (n-1 over k-1) kappa_k m_(n-k). Of real or complex moments.
+pub fn cumulants_of_moments<T>(moments: &[T]) -> Vec<T>
+where
+    T: Copy + Sub<Output = T> + Mul<Output = T> + Mul<f64, Output = T> + Sum,
+{
+    let mut cumulants: Vec<T> = Vec::with_capacity(moments.len());
     for n in 1..=moments.len() {
         let binomials = binomials(n - 1);
-        let lower: f64 = (1..n).map(|k| binomials[k - 1] * cumulants[k - 1] * moments[n - k - 1]).sum();
+        let lower: T = (1..n).map(|k| cumulants[k - 1] * moments[n - k - 1] * binomials[k - 1]).sum();
         cumulants.push(moments[n - 1] - lower);
     }
     cumulants

@@ -45,8 +45,9 @@ fn run_all(global: &Global, jobs: &[(&Row, &System, Fault)], effort: f64) -> Res
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(&(row, system, fault)) = jobs.get(index) else { break };
-                    // A planted fault is seen with a tenth of the updates.
-                    let effort = if fault == Fault::None { effort } else { 0.1 * effort };
+                    // Most planted faults are seen with a tenth of the updates.
+                    let subtle = matches!(fault, Fault::None | Fault::Stale);
+                    let effort = if subtle { effort } else { 0.1 * effort };
                     let cell = run_cell(system, row, effort, LEVELS, global.seed + index as u64, fault);
                     if let (Ok(mut cells), Ok(mut reporter)) = (cells.lock(), reporter.lock()) {
                         cells[index] = Some(cell);

@@ -1,9 +1,12 @@
 //! `stoq reproduce`: campaigns whose results are recorded in `docs/results/`.
 
+mod complex;
 mod kernels;
+mod toy;
 mod two_peak;
 
-use super::common::{Failure, Global};
+use super::common::{Failure, Global, Reporter};
+use stoq::train::Progress;
 use clap::{Args, ValueEnum};
 
 /// Options of `stoq reproduce`.
@@ -23,6 +26,12 @@ enum Experiment {
     Kernels,
     /// Cumulants of two peaks at the end of the backward process
     TwoPeak,
+    /// Score and effective action of the 0+0-dimensional toy
+    Toy,
+    /// Moments of the complex Gaussian model
+    ClGaussian,
+    /// Moments and cumulants of the complex quartic model
+    ClQuartic,
 }
 
 /// Runs the command.
@@ -30,5 +39,19 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     match options.experiment {
         Experiment::Kernels => kernels::run(global, options.quick),
         Experiment::TwoPeak => two_peak::run(global, options.quick),
+        Experiment::Toy => toy::run(global, options.quick),
+        Experiment::ClGaussian => complex::run(global, options.quick, false),
+        Experiment::ClQuartic => complex::run(global, options.quick, true),
+    }
+}
+
+/// Shows how far a training is.
+fn training(global: &Global, steps: u64) -> impl FnMut(Progress) + '_ {
+    let mut reporter = Reporter::new(global, steps);
+    move |progress| {
+        reporter.update(progress.step, &format!("training, loss {:.5}", progress.loss));
+        if progress.step == steps {
+            reporter.finish();
+        }
     }
 }
