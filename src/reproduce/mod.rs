@@ -7,3 +7,4 @@ pub mod sites;
 pub mod systems;
 pub mod toy;
 pub mod two_peak;
+pub mod weights;

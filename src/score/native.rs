@@ -241,7 +241,8 @@ struct Level {
 /// Levels kept at most: beyond that the caller draws noise levels at random and nothing would repeat.
 const LEVELS_KEPT: usize = 512;
 
-/// Memory of one thread.
+/// Memory of one thread; there are few, and none is moved.
+#[allow(clippy::large_enum_variant)]
 enum Worker {
     /// Sites that interact: a field at a time.
     Field { tape: Tape<f32>, modes: Modes, filtered: Vec<f64>, inputs: Vec<f32>, correction: Vec<f32> },

@@ -4,6 +4,7 @@ mod complex;
 mod kernels;
 mod toy;
 mod two_peak;
+mod weights;
 
 use super::common::{Failure, Global, Reporter};
 use stoq::train::Progress;
@@ -26,6 +27,10 @@ enum Experiment {
     Kernels,
     /// Cumulants of two peaks at the end of the backward process
     TwoPeak,
+    /// Free energies from path weights
+    FreeEnergy,
+    /// Acceptance for every way to choose the levels
+    Levels,
     /// Score and effective action of the 0+0-dimensional toy
     Toy,
     /// Moments of the complex Gaussian model
@@ -39,6 +44,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     match options.experiment {
         Experiment::Kernels => kernels::run(global, options.quick),
         Experiment::TwoPeak => two_peak::run(global, options.quick),
+        Experiment::FreeEnergy => weights::free_energy(global, options.quick),
+        Experiment::Levels => weights::levels(global, options.quick),
         Experiment::Toy => toy::run(global, options.quick),
         Experiment::ClGaussian => complex::run(global, options.quick, false),
         Experiment::ClQuartic => complex::run(global, options.quick, true),
