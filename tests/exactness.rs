@@ -170,6 +170,7 @@ fn find(run: &Run) -> Found {
     let kernel = match run.kernel {
         Kernel::Path => "path",
         Kernel::Renoise { .. } => "renoise",
+        _ => unreachable!("this file runs path and renoise"),
     };
     let mut line = format!(
         "kappa {} {:>11} {:<9} {:>6} updates, acceptance {acceptance:.3}",

@@ -25,7 +25,7 @@ impl Phi4 {
     pub fn new(lattice: &Lattice, kappa: f64, lambda: f64) -> Result<Self> {
         if lattice.components() != 1 || lattice.extents().contains(&1) {
             let shown = format!("{:?} with {} components", lattice.extents(), lattice.components());
-            return Err(Error::invalid("lattice", shown, "one component, at least 2 sites along every axis"));
+            return Err(Error::invalid("extents", shown, "one component, at least 2 sites along every axis"));
         }
         if !kappa.is_finite() {
             return Err(Error::invalid("kappa", kappa, "a finite number"));

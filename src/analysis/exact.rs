@@ -1,11 +1,11 @@
 //! Moments and cumulants in closed form (or by quadrature to nearly full precision) of the laws in one
 //! variable: what simulations, forward processes and generated samples are compared with.
 
-use std::iter::Sum;
-use std::ops::{Mul, Sub};
 use crate::action::{MixtureLaw, ToyLaw};
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result};
+use std::iter::Sum;
+use std::ops::{Mul, Sub};
 
 /// Binomial coefficients n over 0, ..., n.
 fn binomials(n: usize) -> Vec<f64> {

@@ -164,7 +164,9 @@ mod tests {
         assert!(geometric_levels(&schedule, 0.1, 1.0, 0).is_err());
         assert!(geometric_levels(&schedule, 0.0, 1.0, 5).is_err());
         assert!(geometric_levels(&schedule, 100.0, 1.0, 5).is_err());
-        for (candidates, count) in [(&[0.1, 1.5][..], 1), (&[0.1, 1.0], 0), (&[0.1, 1.0], 3), (&[0.5, 0.2], 1), (&[], 1)] {
+        for (candidates, count) in
+            [(&[0.1, 1.5][..], 1), (&[0.1, 1.0], 0), (&[0.1, 1.0], 3), (&[0.5, 0.2], 1), (&[], 1)]
+        {
             assert!(optimal_levels(&schedule, candidates, count, &posterior).is_err());
         }
     }

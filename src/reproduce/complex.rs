@@ -56,8 +56,7 @@ pub fn run(
         let (x, y) = field.split_at(field.len() / 2);
         x.chunks(COPIES / 4).zip(y.chunks(COPIES / 4)).try_for_each(|(x, y)| sums.push_configuration(x, y))
     };
-    let parts =
-        generate(&score, &options, effort.samples, (seed, threads), BinnedComplexMoments::default, accept)?;
+    let parts = generate(&score, &options, effort.samples, (seed, threads), BinnedComplexMoments::default, accept)?;
     let mut total = BinnedComplexMoments::default();
     parts.iter().for_each(|part| total.merge(part));
     let moments = exact_complex_moments(&action, 8)?;
@@ -65,11 +64,7 @@ pub fn run(
     let moments = &moments[1..];
     let cumulants = cumulants_of_moments(moments);
     let even = |of: &[Complex64]| std::array::from_fn(|index| of[2 * index + 1]);
-    Ok(Found {
-        data,
-        model: [total.moments()?, total.cumulants()?],
-        exact: [even(moments), even(&cumulants)],
-    })
+    Ok(Found { data, model: [total.moments()?, total.cumulants()?], exact: [even(moments), even(&cumulants)] })
 }
 
 /// Fields of the process, and their moments; every thread follows its own chain number.

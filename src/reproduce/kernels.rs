@@ -98,7 +98,7 @@ pub fn rows() -> Vec<Row> {
         row("likelihood", &[Kernel::Likelihood], 200.0),
         row("hmc + path", &[hmc(Integrator::Omelyan), Kernel::Path], 20.0),
         row("metropolis + renoise", &[local, renoise], 20.0),
-        row("mala (force) + likelihood", &[force, Kernel::Likelihood], 200.0),
+        row("hmc + likelihood", &[hmc(Integrator::Omelyan), Kernel::Likelihood], 200.0),
     ]
 }
 

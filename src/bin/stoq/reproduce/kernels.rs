@@ -14,7 +14,7 @@ const LEVELS: usize = 8;
 const TRAINING: u64 = 400;
 /// |z| that no comparison may reach, and that a fault must exceed in at least one system.
 const LARGEST_Z: f64 = 3.5;
-const SEEN: f64 = 8.0;
+const SEEN: f64 = 7.0;
 
 /// Runs the campaign.
 pub fn run(global: &Global, quick: bool) -> std::result::Result<(), Failure> {

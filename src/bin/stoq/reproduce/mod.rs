@@ -7,8 +7,8 @@ mod two_peak;
 mod weights;
 
 use super::common::{Failure, Global, Reporter};
-use stoq::train::Progress;
 use clap::{Args, ValueEnum};
+use stoq::train::Progress;
 
 /// Options of `stoq reproduce`.
 #[derive(Args)]

@@ -22,7 +22,9 @@ pub fn run(global: &Global, quick: bool) -> Result<(), Failure> {
         let network = errors(mu2, score(&model, 1, false)?)?;
         say(
             global,
-            &format!("mu2 = {mu2:+}, g = {G}: largest error within 3 standard deviations of p_t (score in units of 1/width)"),
+            &format!(
+                "mu2 = {mu2:+}, g = {G}: largest error within 3 standard deviations of p_t (score in units of 1/width)"
+            ),
         );
         say(global, "     t      noise   network: score   S_DM      exact score through the same pipeline: S_DM");
         for (network, exact) in network.iter().zip(&quadrature) {
@@ -33,8 +35,10 @@ pub fn run(global: &Global, quick: bool) -> Result<(), Failure> {
                     network.time, network.noise, network.score, network.action, exact.action
                 ),
             );
-            rows.push(json!({"mu2": mu2, "t": network.time, "noise": network.noise, "network_score_error": network.score,
-                "network_action_error": network.action, "pipeline_action_error": exact.action}));
+            rows.push(
+                json!({"mu2": mu2, "t": network.time, "noise": network.noise, "network_score_error": network.score,
+                "network_action_error": network.action, "pipeline_action_error": exact.action}),
+            );
         }
     }
     let parameters = json!({"experiment": "toy", "quick": quick, "g": G, "seed": global.seed,

@@ -25,8 +25,7 @@ pub fn run(global: &Global, quick: bool) -> Result<(), Failure> {
     let exact = exact()?;
     let mut table = Table { global, exact, rows: vec![] };
     say(global, &format!("two peaks, {samples} samples; exact {exact:?}; value(error) [z]"));
-    let schedules =
-        [("VE", Schedule::variance_expanding(25.0)?), ("VP", Schedule::variance_preserving(25.0)?)];
+    let schedules = [("VE", Schedule::variance_expanding(25.0)?), ("VP", Schedule::variance_preserving(25.0)?)];
     let mut worst: f64 = 0.0;
     for (index, (name, schedule)) in schedules.into_iter().enumerate() {
         table.published(name, PUBLISHED[index]);
@@ -74,7 +73,9 @@ pub fn run(global: &Global, quick: bool) -> Result<(), Failure> {
     record.write(global)?;
     say(
         global,
-        &format!("most steps: largest |z| {worst:.2} of eight with the exact score, {worst_trained:.2} of four (VP) with the network"),
+        &format!(
+            "most steps: largest |z| {worst:.2} of eight with the exact score, {worst_trained:.2} of four (VP) with the network"
+        ),
     );
     match worst < LARGEST_Z {
         true => Ok(()),

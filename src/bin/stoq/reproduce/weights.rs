@@ -26,8 +26,13 @@ pub fn free_energy(global: &Global, quick: bool) -> Result<(), Failure> {
     let mut cells: Vec<Value> = vec![];
     for row in &rows {
         let (value, error) = (row.found.value, row.found.error);
-        say(global, &format!("{:<22} exact {:>11.6}  found {value:>11.6}({error:.6})  z {:+.2}", row.system, row.exact, row.z));
-        cells.push(json!({"system": row.system, "log_Z": {"value": value, "error": error, "exact": row.exact, "z": row.z}}));
+        say(
+            global,
+            &format!("{:<22} exact {:>11.6}  found {value:>11.6}({error:.6})  z {:+.2}", row.system, row.exact, row.z),
+        );
+        cells.push(
+            json!({"system": row.system, "log_Z": {"value": value, "error": error, "exact": row.exact, "z": row.z}}),
+        );
     }
     let worst = rows.iter().fold(0.0, |largest: f64, row| largest.max(row.z.abs()));
     let mut record = Record::new(
@@ -58,11 +63,13 @@ pub fn levels(global: &Global, quick: bool) -> Result<(), Failure> {
     say(global, &format!("{MODEL}, {proposals} proposals: acceptance, Var(log w)"));
     for levels in [10, 20, 40, 80] {
         let mut line = format!("{levels:>4} levels");
-        for (name, grid) in
-            [("optimal", Grid::Optimal), ("pilot", Grid::Pilot), ("geometric", Grid::Geometric), ("linear", Grid::Linear)]
-        {
-            let weights =
-                log_weights(&score, &mut *action, (grid, levels), proposals, (global.seed, global.threads))?;
+        for (name, grid) in [
+            ("optimal", Grid::Optimal),
+            ("pilot", Grid::Pilot),
+            ("geometric", Grid::Geometric),
+            ("linear", Grid::Linear),
+        ] {
+            let weights = log_weights(&score, &mut *action, (grid, levels), proposals, (global.seed, global.threads))?;
             let (acceptance, variance) = (independence_acceptance(&weights)?, var_log_weight(&weights)?);
             line += &format!("   {name} {:.3}({:.3}) {:.2}", acceptance.value, acceptance.error, variance.value);
             rows.push(json!({"levels": levels, "grid": name, "acceptance": {"value": acceptance.value, "error": acceptance.error},
