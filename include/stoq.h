@@ -1,10 +1,10 @@
 /*
- * stoq: exactly corrected diffusion-model updates for lattice field theory. C ABI, version 1.
+ * stoq: exactly corrected diffusion-model updates for lattice field theory. C ABI, version 2.
  *
  * What it is. Your program keeps its fields, its action and its Markov chain. stoq adds one more
- * update: a proposal for the whole lattice by a trained network, accepted or rejected such that
- * exp(-S)/Z stays the exact stationary law, however good or bad the network is. The network only
- * sets the acceptance. Combine it with an update that is ergodic on its own, such as HMC.
+ * update: a proposal for the whole lattice by a diffusion model, accepted or rejected such that
+ * exp(-S)/Z stays the exact stationary law, however good or bad the model is. The model only sets
+ * the acceptance. Combine it with an update that is ergodic on its own, such as HMC: yours or stoq's.
  *
  *     const size_t extents[2] = {16, 16};
  *     stoq_layout_t layout;
@@ -26,21 +26,39 @@
  *     stoq_action_free(action);
  *     stoq_model_free(model);
  *
+ * Kernels. A chain is one kernel: path, renoise, likelihood, MALA, HMC or local Metropolis, all exact;
+ * Langevin is not. One kernel after the other on the same field is exact again, and ergodic if one of
+ * them is. In C that is one call after the other, each chain with a number of its own (options.chain):
+ *
+ *     for (int update = 0; update < warm; update++) { stoq_chain_step(hmc, phi, NULL); }   options.warm_up = 1
+ *     stoq_chain_freeze(hmc);                                     before anything is measured
+ *     for (int update = 0; update < updates; update++) {
+ *         stoq_chain_step(hmc, phi, NULL);                        stoq_action_set_force() gave it the force
+ *         stoq_chain_step(path, phi, &outcome);                   then measure phi
+ *     }
+ *
+ * A chain that warms up adapts its moves to its own past and has no stationary law: freeze it before
+ * you measure. A chain without warm_up is frozen from the start.
+ *
+ * Approximate tools are named so: generators (stoq_generator_t), densities (stoq_likelihood) and complex
+ * Langevin (stoq_complex_langevin_t) do not sample exp(-S)/Z exactly, and are no kernels.
+ *
  * Ownership. Each pointer is one of these, and its comment says which:
  *   borrowed     used during the call only: fields, strings, options, saved states.
  *   copied       stoq keeps a copy; yours may go.
  *   transferred  changes hands: a handle from stoq_x_new() and the like is yours until you give it
  *                back to stoq_x_free(), once. stoq_x_free(NULL) does nothing.
- *   shared       a chain keeps its model and action alive; free your own handles when you like.
+ *   shared       a chain or generator keeps its model and action alive; free your own handles when you
+ *                like.
  * No pointer may be NULL unless its comment says so. Pointers to a type are aligned for that type.
  *
- * Fields are double, one value a site, in the memory of the host: contiguous or with strides
- * (stoq_layout_t). stoq never keeps a pointer to a field.
+ * Fields are double, one or more components a site, in the memory of the host: contiguous or with
+ * strides (stoq_layout_t). stoq never keeps a pointer to a field.
  *
  * Threads. A function that takes `const stoq_x_t *` may be called on one handle by several threads
  * at once. `stoq_x_t *` means one caller at a time: different handles may be used concurrently, and
  * a handle may move between threads. Chains that share an action on several threads evaluate it in
- * turn; its callback then runs on either thread, never on both at once. stoq starts no threads unless
+ * turn; its callbacks then run on either thread, never on both at once. stoq starts no threads unless
  * options.threads > 1, and callbacks always run on the thread that called stoq.
  *
  * Errors. Every function that can fail returns stoq_status_t; stoq_last_error() is the sentence that
@@ -65,56 +83,101 @@
 #include <stdint.h>
 
 /// Version of this header. It must be equal to what stoq_abi_version() returns.
-#define STOQ_ABI_VERSION 1
+#define STOQ_ABI_VERSION 2
 
 /// An action S: the target law is exp(-S) / Z. Chains that use the same action at the same time on
 /// several threads wait for each other: one evaluation at a time.
 typedef struct stoq_action_t stoq_action_t;
 
-/// A learned, exactly corrected update of a Markov chain that the host owns.
+/// An update of a Markov chain that the host owns, by one of the STOQ_KERNEL_ kernels. All but
+/// STOQ_KERNEL_LANGEVIN leave exp(-S)/Z exactly invariant, whatever the model.
 typedef struct stoq_chain_t stoq_chain_t;
 
-/// A trained model: network, Gaussian part and what the file says about itself. It never changes, so
-/// all functions that read it may be called from several threads at once.
+/// The complex Langevin process of S(z) = sigma0/2 z^2 + lambda/4 z^4 with sigma0 = a + i b, at many
+/// independent sites. *Not exact*, and no kernel can be: exp(-S) is complex, and the law P(x, y) of the process is
+/// not known, so that no accept step is possible. Averages of z^n over the process are those of
+/// exp(-S)/Z up to the bias of the integrator, where the process is localised well enough.
+typedef struct stoq_complex_langevin_t stoq_complex_langevin_t;
+
+/// Cumulants kappa_1 to kappa_8 of a real variable, streaming: power sums in bins, whose size does not grow
+/// with the data.
+typedef struct stoq_cumulants_t stoq_cumulants_t;
+
+/// Draws independent samples of the law of a model and of its steps. *Approximate*: that law is not
+/// exp(-S)/Z. A log weight, where there is one, corrects averages; a chain corrects the samples.
+typedef struct stoq_generator_t stoq_generator_t;
+
+/// A score model: a trained one, which is a network, a Gaussian part and what the file says about itself;
+/// or an analytic one such as stoq_model_free_field(). It never changes, so all functions that read it may
+/// be called from several threads at once.
 typedef struct stoq_model_t stoq_model_t;
 
 /// What every function that can fail returns: STOQ_OK or the reason. See stoq_last_error() for the
 /// sentence that goes with it.
 typedef int32_t stoq_status_t;
 
-/// How the host stores a real scalar field on a periodic lattice. Fill it with stoq_layout_init() and
-/// change `strides` for anything but C order without gaps.
+/// How the host stores a real field on a periodic lattice. Fill it with stoq_layout_init() and change
+/// `components` for more than one real number a site, `strides` and `component_stride` for anything but
+/// C order without gaps.
 ///
-/// The value of site (x_0, ..., x_{rank-1}) is field[x_0 strides[0] + ... + x_{rank-1} strides[rank-1]],
-/// where `field` is the pointer that goes to a call: the address of site (0, ..., 0), which with
-/// negative strides is not the lowest one. Memory between the sites is never read or written.
-/// Fortran's phi(nx, ny) with site (x, y) has extents {nx, ny} and strides {1, nx}.
+/// Component i of site (x_0, ..., x_{rank-1}) is
+/// field[x_0 strides[0] + ... + x_{rank-1} strides[rank-1] + i component_stride], where `field` is the
+/// pointer that goes to a call: the address of component 0 of site (0, ..., 0), which with negative
+/// strides is not the lowest one. Memory between the values is never read or written.
+/// Fortran's phi(nx, ny) with site (x, y) has extents {nx, ny} and strides {1, nx}; an array of
+/// {x, y} pairs on n sites has extents {n}, components 2, strides {2} and component_stride 1. A single
+/// variable is a lattice of one site, extents {1}.
 typedef struct stoq_layout_t {
     /// sizeof(stoq_layout_t), set by stoq_layout_init().
     size_t struct_size;
     /// Number of axes, 1 to 4.
     uint32_t rank;
-    /// Sites along each axis, slowest axis first, each at least 2. Entries behind `rank` are not read.
+    /// Real numbers at each site, 1 to 64; 0 counts as 1.
+    uint32_t components;
+    /// Sites along each axis, slowest axis first, each at least 1. Entries behind `rank` are not read.
     size_t extents[4];
-    /// Distance, in doubles, of neighbours along each axis; may be negative. All zero: C order without
-    /// gaps, the last axis fastest. Entries behind `rank` are not read.
+    /// Distance, in doubles, of neighbours along each axis; may be negative. All zero, and
+    /// `component_stride` too: C order without gaps, the last axis fastest, one component after the
+    /// other. Entries behind `rank` are not read.
     ptrdiff_t strides[4];
+    /// Distance, in doubles, of the components of a site; may be negative. Not read if there is one
+    /// component.
+    ptrdiff_t component_stride;
 } stoq_layout_t;
 
-/// The host's S(phi). It is called on the thread that called stoq, twice in a stoq_chain_step(): for the
-/// current field and for the proposal.
+/// A family of forward processes dx = -1/2 k(t) x dt + g(t) dW with g = sigma^t and t in [0, 1]: one of
+/// the STOQ_SCHEME_ constants.
+typedef int32_t stoq_scheme_t;
+
+/// The noise schedule of a diffusion process. Fill it with stoq_schedule_init() and change what should
+/// differ. A trained model brings its own.
+typedef struct stoq_schedule_t {
+    /// sizeof(stoq_schedule_t), set by stoq_schedule_init().
+    size_t struct_size;
+    /// Default STOQ_SCHEME_VARIANCE_EXPANDING.
+    stoq_scheme_t scheme;
+    /// 0. Keeps the struct free of padding.
+    uint32_t reserved;
+    /// Base of g(t) = sigma^t, above 1; default 25, as in the literature.
+    double sigma;
+    /// k / g^2, 0 to 1; default 0. Read by STOQ_SCHEME_INTERPOLATING only.
+    double contraction;
+} stoq_schedule_t;
+
+/// The host's S(phi). It is called on the thread that called stoq; in a stoq_chain_step() for the current
+/// field and for the proposal.
 ///
 /// It must neither throw nor longjmp out, and must not call into the chain or action at work, which
 /// answers STOQ_WRONG_ORDER.
 ///
 /// @param[in]  user    the pointer that was given to stoq_action_callback().
-/// @param[in]  field   borrowed; address of the first site of a copy of the field, in the layout that was
-///                     given to stoq_action_callback(). What lies between the sites has no meaning.
-/// @param[in]  sites   number of sites.
+/// @param[in]  field   borrowed; address of the first value of a copy of the field, in the layout that was
+///                     given to stoq_action_callback(). What lies between the values has no meaning.
+/// @param[in]  values  number of values: sites times components.
 /// @param[out] action  receives S(field). NaN, infinity or leaving it unwritten count as "reject".
 /// @return 0: done. > 0: reject this move, as if S were infinite. < 0: stop; the call into stoq returns
 ///         STOQ_CALLBACK_STOPPED, nothing has changed, and stoq_last_callback_code() has the code.
-typedef int32_t (*stoq_action_callback_t)(void *user, const double *field, size_t sites, double *action);
+typedef int32_t (*stoq_action_callback_t)(void *user, const double *field, size_t values, double *action);
 
 /// Called once, when the last owner of an action, the host or a chain, has freed it; on the thread that
 /// did so.
@@ -122,10 +185,49 @@ typedef int32_t (*stoq_action_callback_t)(void *user, const double *field, size_
 /// @param[in] user  the pointer that was given to stoq_action_callback().
 typedef void (*stoq_destructor_t)(void *user);
 
-/// Which exact kernel proposes: STOQ_KERNEL_PATH or STOQ_KERNEL_RENOISE.
+/// The host's force -dS/dphi, for kernels that follow it; see stoq_action_set_force(). What holds for
+/// stoq_action_callback_t holds here too.
+///
+/// @param[in]  user    the pointer that was given to stoq_action_callback().
+/// @param[in]  field   borrowed; as in stoq_action_callback_t.
+/// @param[in]  values  number of values: sites times components.
+/// @param[out] force   room in the same layout; receives -dS/dphi of every value. NaN, infinity or
+///                     a value left unwritten count as "reject".
+/// @return 0: done. > 0: reject this move. < 0: stop, as in stoq_action_callback_t.
+typedef int32_t (*stoq_force_callback_t)(void *user, const double *field, size_t values, double *force);
+
+/// The change of the host's S when a single value of the field changes; see
+/// stoq_action_set_local_change(). What holds for stoq_action_callback_t holds here too.
+///
+/// @param[in]  user    the pointer that was given to stoq_action_callback().
+/// @param[in]  field   borrowed; as in stoq_action_callback_t.
+/// @param[in]  values  number of values: sites times components.
+/// @param[in]  offset  field[offset] is the value that would change: the index in the layout of the action.
+/// @param[in]  value   what it would become.
+/// @param[out] change  receives S(changed field) - S(field). NaN, infinity or leaving it unwritten count as
+///                     "reject".
+/// @return 0: done. > 0: reject this change of one value. < 0: stop, as in stoq_action_callback_t.
+typedef int32_t (*stoq_local_change_callback_t)(void *user,
+                                                const double *field,
+                                                size_t values,
+                                                ptrdiff_t offset,
+                                                double value,
+                                                double *change);
+
+/// Which kernel makes the update: one of the STOQ_KERNEL_ constants.
 typedef int32_t stoq_kernel_t;
 
-/// Options of a chain. Fill it with stoq_chain_options_init() and change what should differ.
+/// How the noise levels of a path are chosen.
+typedef int32_t stoq_grid_t;
+
+/// The drift b of STOQ_KERNEL_MALA and STOQ_KERNEL_LANGEVIN.
+typedef int32_t stoq_drift_t;
+
+/// The integrator of STOQ_KERNEL_HMC.
+typedef int32_t stoq_integrator_t;
+
+/// Options of a chain. Fill it with stoq_chain_options_init() and change what should differ. An option that
+/// belongs to other kernels than the one chosen has no effect.
 typedef struct stoq_chain_options_t {
     /// sizeof(stoq_chain_options_t), set by stoq_chain_options_init().
     size_t struct_size;
@@ -133,37 +235,177 @@ typedef struct stoq_chain_options_t {
     stoq_kernel_t kernel;
     /// Score evaluations of one path, 1 to 100000; default 40. More cost more and accept more.
     uint32_t levels;
-    /// t* in (0, 1]; default 0.5. Read by STOQ_KERNEL_RENOISE only.
+    /// t* in (0, 1]; default 0.5. Read by STOQ_KERNEL_RENOISE; warm-up tunes it.
     double renoise_time;
     /// Seed of all random numbers; default 1.
     uint64_t seed;
-    /// Number of the chain, for several independent chains of one seed; default 0.
+    /// Number of the chain, below 2^24 - 1; default 0. Chains of one seed with different numbers are
+    /// independent; kernels that update the same field in turn need different numbers.
     uint32_t chain;
     /// Threads for the network, 1 to 1024; default 1: the caller's own. Does not change results.
     uint32_t threads;
-    /// Proposals that STOQ_KERNEL_PATH generates together, 1 to 65536; default 8. Does not change
-    /// results, but speed with several threads, and memory.
+    /// Proposals that STOQ_KERNEL_PATH and STOQ_KERNEL_LIKELIHOOD generate together, 1 to 65536; default
+    /// 8. Does not change results, but speed with several threads, and memory.
     uint32_t pool;
-    /// 0. Keeps the size free of padding, so that a field added behind it is seen in `struct_size`.
-    uint32_t reserved;
+    /// 1: start in warm-up, in which every move tunes the kernel, until stoq_chain_freeze(). Do not
+    /// measure before. Default 0: frozen from the start.
+    uint32_t warm_up;
+    /// How the levels are chosen, for kernels that read `levels`; default STOQ_GRID_OPTIMAL.
+    stoq_grid_t grid;
+    /// Drift of STOQ_KERNEL_MALA and STOQ_KERNEL_LANGEVIN; default STOQ_DRIFT_FORCE.
+    stoq_drift_t drift;
+    /// h > 0 of STOQ_KERNEL_MALA and STOQ_KERNEL_LANGEVIN; default 0.05. Warm-up tunes that of MALA.
+    double step_size;
+    /// Time t in (0, 1] of the score in the drift; default 0: the least noise that the model is meant for.
+    double drift_time;
+    /// Share of the score in STOQ_DRIFT_BLEND, 0 to 1; default 0.5.
+    double score_weight;
+    /// Length > 0 of a trajectory of STOQ_KERNEL_HMC; default 1.
+    double trajectory_length;
+    /// The length varies uniformly by this fraction either way, 0 to below 1; default 0.2.
+    double jitter;
+    /// Integrator steps of a trajectory, 1 to 1000000; default 10. Warm-up tunes them.
+    uint32_t integrator_steps;
+    /// Integrator of STOQ_KERNEL_HMC; default STOQ_OMELYAN.
+    stoq_integrator_t integrator;
+    /// Standard deviation > 0 of a change proposed by STOQ_KERNEL_METROPOLIS; default 1. Warm-up tunes it.
+    double width;
 } stoq_chain_options_t;
 
 /// Counters of a chain. Fill it with stoq_chain_statistics_init() once.
 typedef struct stoq_chain_statistics_t {
     /// sizeof(stoq_chain_statistics_t), set by stoq_chain_statistics_init().
     size_t struct_size;
-    /// Moves decided.
+    /// Moves decided: calls of stoq_chain_step(), or of stoq_chain_resolve().
     uint64_t steps;
-    /// Of these, accepted.
+    /// Of the `proposals`, accepted.
     uint64_t accepted;
-    /// Of these, rejected because S or the Hastings ratio was NaN or infinite, or a callback said so.
+    /// Of the `proposals`, rejected because S or the Hastings ratio was NaN or infinite, or a callback said so.
     uint64_t non_finite;
     /// Evaluations of the score model that the moves took.
     uint64_t score_evaluations;
+    /// Accept decisions: one a move, but one a value of the field for STOQ_KERNEL_METROPOLIS.
+    uint64_t proposals;
 } stoq_chain_statistics_t;
 
 /// What became of a move: STOQ_REJECTED or STOQ_ACCEPTED. Errors are a third thing, a status.
 typedef int32_t stoq_outcome_t;
+
+/// How a generator follows the backward process: one of the STOQ_METHOD_ constants.
+typedef int32_t stoq_method_t;
+
+/// How a sample comes from the lowest level to t = 0.
+typedef int32_t stoq_ending_t;
+
+/// The size h of a Langevin step phi + h s + sqrt(2h) z of a generator.
+typedef int32_t stoq_correction_t;
+
+/// Options of a generator. Fill it with stoq_generator_options_init() and change what should differ. An
+/// option that belongs to other methods than the one chosen has no effect.
+typedef struct stoq_generator_options_t {
+    /// sizeof(stoq_generator_options_t), set by stoq_generator_options_init().
+    size_t struct_size;
+    /// Default STOQ_METHOD_POSTERIOR.
+    stoq_method_t method;
+    /// Number of levels, 1 to 100000; default 40.
+    uint32_t levels;
+    /// How the levels are chosen; default STOQ_GRID_OPTIMAL. No effect with `times`.
+    stoq_grid_t grid;
+    /// Default STOQ_ENDING_ZERO, the only one that STOQ_METHOD_POSTERIOR knows.
+    stoq_ending_t ending;
+    /// Copied by stoq_generator_new(); `levels` times ascending in (0, 1], or NULL (default) for `grid`.
+    const double *times;
+    /// Langevin steps a level; default 1.
+    uint32_t corrections;
+    /// What correction_size means; default STOQ_CORRECTION_SIGNAL_TO_NOISE.
+    stoq_correction_t correction;
+    /// Size of the Langevin steps; default 0.16.
+    double correction_size;
+    /// Bound on the local error of STOQ_METHOD_PROBABILITY_FLOW, in (0, 1); default 1e-6.
+    double tolerance;
+    /// Metropolis-adjusted Langevin moves of each sample with the true action, at the end; default 0. Samples
+    /// tend to exp(-S)/Z as these grow in number. No log weight then.
+    uint32_t tail_moves;
+    /// Threads for the network, 1 to 1024; default 1. Does not change results.
+    uint32_t threads;
+    /// Time in (0, 1] of the score in these moves; default 0.01.
+    double tail_time;
+    /// Their step size > 0; default 0.01.
+    double tail_step;
+    /// Seed of all random numbers; default 1.
+    uint64_t seed;
+    /// Chain number of the random numbers, below 2^24 - 1; default 0. Not that of a stoq_chain_t of the same
+    /// seed, with whose moves the samples would share their noise.
+    uint32_t chain;
+    /// Samples that are evaluated together, 1 to 65536; default 8. Does not change results.
+    uint32_t batch;
+} stoq_generator_options_t;
+
+/// How the divergence of the probability flow is found.
+typedef int32_t stoq_trace_t;
+
+/// The variables in which the flow is integrated; its law does not depend on them.
+typedef int32_t stoq_coordinates_t;
+
+/// Options of stoq_likelihood(). Fill it with stoq_likelihood_options_init() and change what should differ.
+typedef struct stoq_likelihood_options_t {
+    /// sizeof(stoq_likelihood_options_t), set by stoq_likelihood_options_init().
+    size_t struct_size;
+    /// Default STOQ_TRACE_EXACT.
+    stoq_trace_t trace;
+    /// Random vectors of STOQ_TRACE_HUTCHINSON, 1 to 65536; default 10.
+    uint32_t probes;
+    /// Default STOQ_COORDINATES_WHITENED.
+    stoq_coordinates_t coordinates;
+    /// Threads, 1 to 1024; default 1. Does not change results.
+    uint32_t threads;
+    /// Bound on the local error of the integration, in (0, 1); default 1e-8.
+    double tolerance;
+    /// Noise relative to the signal at which the flow starts; default 0: at t = 0 itself.
+    double smallest_noise;
+    /// Seed of the random vectors; default 1.
+    uint64_t seed;
+    /// Number of the first field, which with the seed determines its random vectors; default 0.
+    uint64_t first_sample;
+} stoq_likelihood_options_t;
+
+/// Options of complex Langevin. Fill it with stoq_complex_langevin_options_init() and change what should
+/// differ.
+typedef struct stoq_complex_langevin_options_t {
+    /// sizeof(stoq_complex_langevin_options_t), set by stoq_complex_langevin_options_init().
+    size_t struct_size;
+    /// Seed of all random numbers; default 1.
+    uint64_t seed;
+    /// Chain number, below 2^24; default 0. Chains of one seed with different numbers are independent.
+    uint32_t chain;
+    /// 0. Keeps the struct free of padding.
+    uint32_t reserved;
+    /// Langevin time between configurations; default 0: 1 / |<S''>|, which is known exactly.
+    double interval;
+    /// Largest step; default 0: 0.01 / |<S''>|. The bias goes with its square.
+    double step;
+    /// Drift |S'| beyond which steps become shorter; default 0: 2 sqrt(|<S''>|).
+    double drift;
+} stoq_complex_langevin_options_t;
+
+/// What is known about the law whose cumulants are estimated.
+typedef int32_t stoq_symmetry_t;
+
+/// The grid of the Fokker-Planck equation. Fill it with stoq_fokker_planck_options_init() and change what
+/// should differ. Cells have equal widths and follow the process: at time t they cover |phi| <= reach w(t) with
+/// w(t)^2 = f(t)^2 variance + Xi(t), the width of data of that variance.
+typedef struct stoq_fokker_planck_options_t {
+    /// sizeof(stoq_fokker_planck_options_t), set by stoq_fokker_planck_options_init().
+    size_t struct_size;
+    /// Cells in space, 3 to 10000000; default 1000. All densities have this many values.
+    uint32_t cells;
+    /// Time steps from t = 0 to 1, 1 to 100000000; default 500. An interval gets its share, rounded up.
+    uint32_t steps;
+    /// Default 8.
+    double reach;
+    /// Default 1.
+    double variance;
+} stoq_fokker_planck_options_t;
 
 /// The call did what it was asked to do.
 #define STOQ_OK 0
@@ -174,7 +416,7 @@ typedef int32_t stoq_outcome_t;
 /// Lattices or buffer lengths that must agree do not.
 #define STOQ_SHAPE_MISMATCH 2
 
-/// The field of the host holds NaN or infinity.
+/// The field of the host, or a force, holds NaN or infinity.
 #define STOQ_NOT_FINITE 3
 
 /// A file or memory block is not a model that this library can use.
@@ -199,17 +441,122 @@ typedef int32_t stoq_outcome_t;
 /// A fault of this library. The handles of the call stay usable, and are as before the call.
 #define STOQ_INTERNAL 10
 
+/// k = 0: the signal stays, the noise grows.
+#define STOQ_SCHEME_VARIANCE_EXPANDING 1
+
+/// k = g^2: signal and noise of variance 1 keep variance 1.
+#define STOQ_SCHEME_VARIANCE_PRESERVING 2
+
+/// k = contraction g^2: anything in between.
+#define STOQ_SCHEME_INTERPOLATING 3
+
 /// Path-space independence Metropolis: a fresh field from the model, whatever the current one is.
 #define STOQ_KERNEL_PATH 1
 
 /// The current field with noise up to a time t*, denoised another way. t* -> 0: small moves.
 #define STOQ_KERNEL_RENOISE 2
 
+/// Independence Metropolis with the density of a discrete probability flow, its determinant exact. Some
+/// V^2 work a level for V values: for small volumes, and for models that know their derivatives.
+#define STOQ_KERNEL_LIKELIHOOD 3
+
+/// Metropolis-adjusted Langevin: phi + h b(phi) + sqrt(2h) z with the drift b of options.drift.
+#define STOQ_KERNEL_MALA 4
+
+/// Hybrid Monte Carlo along the force of the action.
+#define STOQ_KERNEL_HMC 5
+
+/// A sweep of local Metropolis updates, value by value.
+#define STOQ_KERNEL_METROPOLIS 6
+
+/// The moves of STOQ_KERNEL_MALA without an accept step. *Not exact*: its stationary law is off by O(h) and
+/// by all that b is off.
+#define STOQ_KERNEL_LANGEVIN 7
+
+/// The force -dS/dphi.
+#define STOQ_DRIFT_FORCE 1
+
+/// The score of the model at the time options.drift_time.
+#define STOQ_DRIFT_SCORE 2
+
+/// options.score_weight times the score, plus the rest times the force.
+#define STOQ_DRIFT_BLEND 3
+
+/// Half kick, drift, half kick: one force a step.
+#define STOQ_LEAPFROG 1
+
+/// Omelyan's minimum-norm integrator: two forces a step, an error about ten times smaller.
+#define STOQ_OMELYAN 2
+
+/// Least divergence of the path as predicted from the measured errors of the model.
+#define STOQ_GRID_OPTIMAL 1
+
+/// Geometric in the noise, from the least noise of the model to the last time.
+#define STOQ_GRID_GEOMETRIC 2
+
+/// Equal steps of time.
+#define STOQ_GRID_LINEAR 3
+
+/// From a short pilot run: every step gets an equal share of what log w varies by.
+#define STOQ_GRID_PILOT 4
+
 /// The field stays as it is, and counts once more.
 #define STOQ_REJECTED 0
 
 /// The field is the proposal now.
 #define STOQ_ACCEPTED 1
+
+/// Euler and Maruyama's steps of the reverse equation. Has a log weight.
+#define STOQ_METHOD_EULER_MARUYAMA 1
+
+/// Gaussian steps with the covariance of the posterior, right for a free field at any number of levels. Has
+/// a log weight.
+#define STOQ_METHOD_POSTERIOR 2
+
+/// Ancestral sampling (DDPM). Has a log weight.
+#define STOQ_METHOD_ANCESTRAL 3
+
+/// An ancestral step, then `corrections` Langevin steps at the new level.
+#define STOQ_METHOD_PREDICTOR_CORRECTOR 4
+
+/// The probability flow, deterministic from the prior's noise on; its density is stoq_likelihood().
+#define STOQ_METHOD_PROBABILITY_FLOW 5
+
+/// `corrections` Langevin steps at the fixed score of one level after another, nothing in between.
+#define STOQ_METHOD_ANNEALED 6
+
+/// By one more step of the method.
+#define STOQ_ENDING_ZERO 1
+
+/// By the denoised field: the mean of the clean field, which is too smooth. No log weight.
+#define STOQ_ENDING_DENOISE 2
+
+/// Not at all: a sample of the process at the lowest time. No log weight.
+#define STOQ_ENDING_STOP 3
+
+/// h = correction_size Xi(t); correction_size below 2.
+#define STOQ_CORRECTION_FRACTION 1
+
+/// h = 2 (correction_size |z| / |s|)^2, correction_size being a signal-to-noise ratio.
+#define STOQ_CORRECTION_SIGNAL_TO_NOISE 2
+
+/// The exact trace: a derivative for each value of the field at every step.
+#define STOQ_TRACE_EXACT 1
+
+/// The estimate of Skilling and Hutchinson with `probes` vectors of random signs: unbiased for log q.
+#define STOQ_TRACE_HUTCHINSON 2
+
+/// Those in which nothing moves for a free field of the model's covariance: far fewer evaluations.
+#define STOQ_COORDINATES_WHITENED 1
+
+/// The field itself, as published.
+#define STOQ_COORDINATES_PLAIN 2
+
+/// Nothing.
+#define STOQ_SYMMETRY_NONE 0
+
+/// It is invariant under x -> -x: odd cumulants are 0, and the even ones have smaller errors.
+#define STOQ_SYMMETRY_EVEN 1
 
 #ifdef __cplusplus
 extern "C" {
@@ -245,13 +592,19 @@ int32_t stoq_last_callback_code(void);
 /// @return a constant string; "unknown status" for a number that is none. Never NULL.
 const char *stoq_status_name(stoq_status_t status);
 
-/// Fills a layout for a field in C order without gaps: the last axis is the fastest.
+/// Fills a layout for a field of one component in C order without gaps: the last axis is the fastest.
 ///
 /// @param[out] layout   borrowed; every field is written. Unchanged on failure.
 /// @param[in]  rank     number of axes, 1 to 4.
-/// @param[in]  extents  copied; `rank` numbers of sites, slowest axis first, each at least 2.
+/// @param[in]  extents  copied; `rank` numbers of sites, slowest axis first, each at least 1.
 /// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
 stoq_status_t stoq_layout_init(struct stoq_layout_t *layout, uint32_t rank, const size_t *extents);
+
+/// Fills a schedule with the defaults: variance expanding, sigma = 25.
+///
+/// @param[out] schedule  borrowed; every field is written. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_schedule_init(struct stoq_schedule_t *schedule);
 
 /// Reads a model file.
 ///
@@ -277,14 +630,14 @@ stoq_status_t stoq_model_from_memory(const void *bytes, size_t length, struct st
 /// @param[in] model  transferred back; NULL is allowed and does nothing.
 void stoq_model_free(struct stoq_model_t *model);
 
-/// The rank of the lattice that a model was trained on.
+/// The rank of the lattice that a model belongs to.
 ///
 /// @param[in]  model  borrowed.
 /// @param[out] rank   number of axes, 1 to 4. Unchanged on failure.
 /// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
 stoq_status_t stoq_model_rank(const struct stoq_model_t *model, uint32_t *rank);
 
-/// The extents of the lattice that a model was trained on.
+/// The extents of the lattice that a model belongs to.
 ///
 /// @param[in]  model    borrowed.
 /// @param[out] extents  room for four numbers: the extents, slowest axis first, then 0 for the axes that
@@ -292,7 +645,14 @@ stoq_status_t stoq_model_rank(const struct stoq_model_t *model, uint32_t *rank);
 /// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
 stoq_status_t stoq_model_extents(const struct stoq_model_t *model, size_t *extents);
 
-/// One entry of what a model says about itself.
+/// How many real numbers the fields of a model have at each site.
+///
+/// @param[in]  model       borrowed.
+/// @param[out] components  1 to 64. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_model_components(const struct stoq_model_t *model, uint32_t *components);
+
+/// One entry of what a trained model says about itself.
 ///
 /// The metadata are a tree; a key is a path in it with dots, such as "extents", "schedule.scheme",
 /// "action.name", "action.couplings.kappa", "training.steps" or "training.version". The key "metadata"
@@ -305,7 +665,8 @@ stoq_status_t stoq_model_extents(const struct stoq_model_t *model, size_t *exten
 /// @param[in]  capacity  room in `buffer`, in bytes.
 /// @param[out] needed    room that the text takes, in bytes with NUL; set also when `capacity` is too
 ///                       small. May be NULL if `buffer` is not.
-/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT for an unknown key or a `capacity` that is too small.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT for an unknown key, a `capacity` that is too small, or an
+///         analytic model, which has no metadata.
 stoq_status_t stoq_model_metadata(const struct stoq_model_t *model,
                                   const char *key,
                                   char *buffer,
@@ -321,7 +682,8 @@ stoq_status_t stoq_model_metadata(const struct stoq_model_t *model,
 /// @param[in]  model   borrowed.
 /// @param[in]  batch   number of fields, at least 1.
 /// @param[in]  times   borrowed; `batch` times in (0, 1].
-/// @param[in]  fields  borrowed; `batch` fields one after the other, each in C order without gaps.
+/// @param[in]  fields  borrowed; `batch` fields one after the other, each in C order without gaps,
+///                     its components one after the other.
 /// @param[out] scores  room for `batch` fields; may be `fields` itself. Unchanged on failure.
 /// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY.
 stoq_status_t stoq_model_score(const struct stoq_model_t *model,
@@ -329,6 +691,81 @@ stoq_status_t stoq_model_score(const struct stoq_model_t *model,
                                const double *times,
                                const double *fields,
                                double *scores);
+
+/// The model of Gaussian data with a given covariance: its score is exact, its proposals right for a
+/// Gaussian action. A start where nothing has been trained yet, for example from a measured propagator.
+///
+/// @param[in]  layout      borrowed; the lattice with its components. Strides do not matter.
+/// @param[in]  schedule    borrowed; NULL for the default one.
+/// @param[in]  covariance  copied; <|phi_p|^2> of each component, one value a site: entry
+///                         (k_0, ..., k_{rank-1}) in C order without gaps belongs to the momentum
+///                         p_mu = 2 pi k_mu / extent_mu, with phi_p = V^(-1/2) sum_x exp(-i p x) phi(x).
+///                         Positive, and equal for p and -p to 9 digits.
+/// @param[out] model       transferred to the caller, who frees it with stoq_model_free(). Unchanged on
+///                         failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_model_gaussian(const struct stoq_layout_t *layout,
+                                  const struct stoq_schedule_t *schedule,
+                                  const double *covariance,
+                                  struct stoq_model_t **model);
+
+/// The model of the free field, phi^4 at lambda = 0: C(p) = 1 / (2 - 4 kappa sum_mu cos p_mu).
+///
+/// @param[in]  layout    borrowed; a lattice with one component. Strides do not matter.
+/// @param[in]  schedule  borrowed; NULL for the default one.
+/// @param[in]  kappa     hopping parameter, |kappa| < 1 / (2 rank).
+/// @param[out] model     transferred to the caller, who frees it with stoq_model_free(). Unchanged on
+///                       failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_model_free_field(const struct stoq_layout_t *layout,
+                                    const struct stoq_schedule_t *schedule,
+                                    double kappa,
+                                    struct stoq_model_t **model);
+
+/// The exact model of stoq_action_toy(): the score of the smoothed law by quadrature.
+///
+/// @param[in]  layout    borrowed; a lattice with one component. Strides do not matter.
+/// @param[in]  schedule  borrowed; NULL for the default one.
+/// @param[in]  mu2       mass squared.
+/// @param[in]  g         quartic coupling, > 0, or 0 if mu2 > 0.
+/// @param[out] model     transferred to the caller, who frees it with stoq_model_free(). Unchanged on
+///                       failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_model_toy(const struct stoq_layout_t *layout,
+                             const struct stoq_schedule_t *schedule,
+                             double mu2,
+                             double g,
+                             struct stoq_model_t **model);
+
+/// The exact model of stoq_action_two_peak().
+///
+/// @param[in]  layout    borrowed; a lattice with one component. Strides do not matter.
+/// @param[in]  schedule  borrowed; NULL for the default one.
+/// @param[in]  mu0       the peaks are at mu0 and -mu0.
+/// @param[in]  sigma0    their standard deviation, > 0.
+/// @param[out] model     transferred to the caller, who frees it with stoq_model_free(). Unchanged on
+///                       failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_model_two_peak(const struct stoq_layout_t *layout,
+                                  const struct stoq_schedule_t *schedule,
+                                  double mu0,
+                                  double sigma0,
+                                  struct stoq_model_t **model);
+
+/// The exact model of stoq_action_three_peak().
+///
+/// @param[in]  layout    borrowed; a lattice with two components. Strides do not matter.
+/// @param[in]  schedule  borrowed; NULL for the default one.
+/// @param[in]  radius    of the circle on which the three peaks lie.
+/// @param[in]  sigma0    their standard deviation in each direction, > 0.
+/// @param[out] model     transferred to the caller, who frees it with stoq_model_free(). Unchanged on
+///                       failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_model_three_peak(const struct stoq_layout_t *layout,
+                                    const struct stoq_schedule_t *schedule,
+                                    double radius,
+                                    double sigma0,
+                                    struct stoq_model_t **model);
 
 /// The built-in action of lattice phi^4 theory, on a periodic lattice of any rank:
 /// S = sum_x [ -2 kappa sum_mu phi(x) phi(x+mu) + (1 - 2 lambda) phi(x)^2 + lambda phi(x)^4 ].
@@ -344,6 +781,47 @@ stoq_status_t stoq_action_phi4(const struct stoq_layout_t *layout,
                                double kappa,
                                double lambda,
                                struct stoq_action_t **action);
+
+/// The quartic toy model at every site, sites independent: S = sum_x [ mu2/2 phi(x)^2 + g/24 phi(x)^4 ].
+///
+/// @param[in]  layout  copied; a layout with one component. See stoq_action_phi4().
+/// @param[in]  mu2     mass squared; below 0 there are two wells.
+/// @param[in]  g       quartic coupling, > 0, or 0 if mu2 > 0.
+/// @param[out] action  transferred to the caller, who frees it with stoq_action_free(). Unchanged on
+///                     failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_action_toy(const struct stoq_layout_t *layout,
+                              double mu2,
+                              double g,
+                              struct stoq_action_t **action);
+
+/// Two Gaussian peaks at every site, sites independent and Z = 1: exp(-S) is the product over x of
+/// [ N(phi(x); mu0, sigma0^2) + N(phi(x); -mu0, sigma0^2) ] / 2.
+///
+/// @param[in]  layout  copied; a layout with one component. See stoq_action_phi4().
+/// @param[in]  mu0     the peaks are at mu0 and -mu0.
+/// @param[in]  sigma0  their standard deviation, > 0.
+/// @param[out] action  transferred to the caller, who frees it with stoq_action_free(). Unchanged on
+///                     failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_action_two_peak(const struct stoq_layout_t *layout,
+                                   double mu0,
+                                   double sigma0,
+                                   struct stoq_action_t **action);
+
+/// Three equal Gaussian peaks in the plane at every site, sites independent and Z = 1. They lie on a
+/// circle around 0, at 90, 210 and 330 degrees.
+///
+/// @param[in]  layout  copied; a layout with two components. See stoq_action_phi4().
+/// @param[in]  radius  of the circle.
+/// @param[in]  sigma0  their standard deviation in each direction, > 0.
+/// @param[out] action  transferred to the caller, who frees it with stoq_action_free(). Unchanged on
+///                     failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_action_three_peak(const struct stoq_layout_t *layout,
+                                     double radius,
+                                     double sigma0,
+                                     struct stoq_action_t **action);
 
 /// An action that the host evaluates.
 ///
@@ -362,6 +840,26 @@ stoq_status_t stoq_action_callback(const struct stoq_layout_t *layout,
                                    stoq_destructor_t destructor,
                                    struct stoq_action_t **action);
 
+/// Gives a callback action its force: for STOQ_KERNEL_HMC, and STOQ_KERNEL_MALA and STOQ_KERNEL_LANGEVIN
+/// with a drift that contains the force. Call it before stoq_chain_new(). A wrong force costs
+/// acceptance; the exact kernels stay exact as long as it is a function of the field alone.
+///
+/// @param[in] action    borrowed; made by stoq_action_callback().
+/// @param[in] callback  -dS/dphi, see stoq_force_callback_t; gets the same `user`. Replaces an earlier one.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER from a callback of the action,
+///         STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_action_set_force(struct stoq_action_t *action, stoq_force_callback_t callback);
+
+/// Gives a callback action its change under a change of one value: STOQ_KERNEL_METROPOLIS then needs it
+/// alone. Without it every value of a sweep costs two whole actions. It must agree with the action:
+/// the decisions rest on it.
+///
+/// @param[in] action    borrowed; made by stoq_action_callback().
+/// @param[in] callback  see stoq_local_change_callback_t; gets the same `user`. Replaces an earlier one.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER from a callback of the action.
+stoq_status_t stoq_action_set_local_change(struct stoq_action_t *action,
+                                           stoq_local_change_callback_t callback);
+
 /// Frees the caller's hold on an action. Chains made with it go on; the destructor of a callback action
 /// is called when the last of them is freed.
 ///
@@ -371,12 +869,24 @@ void stoq_action_free(struct stoq_action_t *action);
 /// S of one field: to check a callback or a layout, for example against the built-in action.
 ///
 /// @param[in]  action  borrowed; one caller at a time.
-/// @param[in]  field   borrowed; first site of a field in the layout of the action.
+/// @param[in]  field   borrowed; first value of a field in the layout of the action.
 /// @param[out] value   S(field); +infinity if a callback said "reject", and whatever a callback wrote
 ///                     otherwise, NaN included. Unchanged on failure.
 /// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_CALLBACK_STOPPED, STOQ_WRONG_ORDER,
 ///         STOQ_OUT_OF_MEMORY.
 stoq_status_t stoq_action_evaluate(struct stoq_action_t *action, const double *field, double *value);
+
+/// The force -dS/dphi of one field: to check a callback against finite differences of
+/// stoq_action_evaluate(), or for integrators of one's own.
+///
+/// @param[in]  action  borrowed; one caller at a time.
+/// @param[in]  field   borrowed; first value of a field in the layout of the action.
+/// @param[out] force   first value of a buffer in the same layout; may be `field` itself. Unchanged on
+///                     failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT (also for a callback action without a force), STOQ_NOT_FINITE
+///         (also when the force is not, or its callback said "reject"), STOQ_CALLBACK_STOPPED,
+///         STOQ_WRONG_ORDER, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_action_force(struct stoq_action_t *action, const double *field, double *force);
 
 /// Fills options with the defaults.
 ///
@@ -392,12 +902,15 @@ stoq_status_t stoq_chain_statistics_init(struct stoq_chain_statistics_t *statist
 
 /// Makes the update of a chain. Everything that a move needs is allocated here or in the first move.
 ///
-/// @param[in]  model    shared: the caller may free its own handle at any time.
-/// @param[in]  action   shared likewise; must belong to the lattice of `layout`, strides may differ. NULL
-///                      if the host evaluates its action itself, by stoq_chain_propose() and
-///                      stoq_chain_resolve().
-/// @param[in]  layout   copied; the field that stoq_chain_step() and the others will get. Its extents
-///                      are those of the model.
+/// @param[in]  model    shared: the caller may free its own handle at any time. NULL for kernels that need
+///                      no model: STOQ_KERNEL_HMC, STOQ_KERNEL_METROPOLIS, and STOQ_KERNEL_MALA and
+///                      STOQ_KERNEL_LANGEVIN with STOQ_DRIFT_FORCE.
+/// @param[in]  action   shared likewise; must belong to the lattice of `layout`, strides may differ. With
+///                      a force if the kernel follows it, see stoq_action_set_force(). NULL if the host
+///                      evaluates its action itself, by stoq_chain_propose() and stoq_chain_resolve(),
+///                      which kernels that follow the force and STOQ_KERNEL_METROPOLIS do not allow.
+/// @param[in]  layout   copied; the field that stoq_chain_step() and the others will get. Extents and
+///                      components are those of the model.
 /// @param[in]  options  copied; NULL for the defaults.
 /// @param[out] chain    transferred to the caller, who frees it with stoq_chain_free(). Unchanged on
 ///                      failure.
@@ -418,9 +931,10 @@ void stoq_chain_free(struct stoq_chain_t *chain);
 ///
 /// On failure the field and the chain are as before the call: the next call makes the same move as if
 /// this one had not been. A proposal pending from stoq_chain_propose() is forgotten.
+/// STOQ_KERNEL_METROPOLIS decides value by value; its move counts as accepted if any value changed.
 ///
 /// @param[in]     chain    borrowed; one caller at a time.
-/// @param[in,out] field    borrowed; first site of the current field, in the layout of the chain. It
+/// @param[in,out] field    borrowed; first value of the current field, in the layout of the chain. It
 ///                         becomes the proposal if that is accepted, and is not written otherwise.
 /// @param[out]    outcome  STOQ_ACCEPTED or STOQ_REJECTED; may be NULL. Unchanged on failure.
 /// @return STOQ_OK, STOQ_INVALID_ARGUMENT (also when the action of the current field is NaN or rejected:
@@ -433,13 +947,15 @@ stoq_status_t stoq_chain_step(struct stoq_chain_t *chain, double *field, stoq_ou
 /// one for the same field.
 ///
 /// @param[in]  chain         borrowed; one caller at a time.
-/// @param[in]  field         borrowed; first site of the current field, in the layout of the chain.
-/// @param[out] proposal      first site of a buffer in the layout of the chain, which must not overlap
+/// @param[in]  field         borrowed; first value of the current field, in the layout of the chain.
+/// @param[out] proposal      first value of a buffer in the layout of the chain, which must not overlap
 ///                           `field`. Unchanged on failure.
 /// @param[out] log_hastings  everything in the acceptance but the action: the move is accepted with
 ///                           probability min(1, exp(log_hastings - delta_action)). NaN if the network
 ///                           failed; the move will then be rejected. Unchanged on failure.
-/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_WRONG_ORDER.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_WRONG_ORDER for a kernel that needs the
+///         action to propose (STOQ_KERNEL_HMC, STOQ_KERNEL_METROPOLIS, a drift that contains the force): use
+///         stoq_chain_step().
 stoq_status_t stoq_chain_propose(struct stoq_chain_t *chain,
                                  const double *field,
                                  double *proposal,
@@ -459,7 +975,33 @@ stoq_status_t stoq_chain_resolve(struct stoq_chain_t *chain,
                                  double *field,
                                  stoq_outcome_t *outcome);
 
-/// Reads the counters of a chain. They are part of its saved state.
+/// Ends the warm-up of a chain that was made with options.warm_up: its moves keep the averaged size, and its
+/// counters start anew. Freeze before you measure: a chain that adapts to its own past has no
+/// stationary law. Nothing happens to a frozen chain.
+///
+/// @param[in] chain  borrowed; one caller at a time. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER while a proposal is pending or the chain is at
+///         work.
+stoq_status_t stoq_chain_freeze(struct stoq_chain_t *chain);
+
+/// Whether warm-up is over. A chain that was made without warm_up is frozen from the start.
+///
+/// @param[in]  chain   borrowed.
+/// @param[out] frozen  1 or 0. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER while the chain is at work.
+stoq_status_t stoq_chain_is_frozen(const struct stoq_chain_t *chain, int32_t *frozen);
+
+/// The size of a chain's moves, which warm-up tunes: the step size of STOQ_KERNEL_MALA, the integrator step
+/// of STOQ_KERNEL_HMC, the width of STOQ_KERNEL_METROPOLIS, the noise of t* relative to the signal for
+/// STOQ_KERNEL_RENOISE.
+///
+/// @param[in]  chain  borrowed.
+/// @param[out] size   the size; 0 for a kernel with nothing to tune. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER while the chain is at work.
+stoq_status_t stoq_chain_move_size(const struct stoq_chain_t *chain, double *size);
+
+/// Reads the counters of a chain since it was frozen (or made, if it still warms up). They are part of its
+/// saved state.
 ///
 /// @param[in]     chain       borrowed.
 /// @param[in,out] statistics  borrowed; its struct_size is read, all other fields are written. Unchanged
@@ -468,7 +1010,8 @@ stoq_status_t stoq_chain_resolve(struct stoq_chain_t *chain,
 stoq_status_t stoq_chain_statistics(const struct stoq_chain_t *chain,
                                     struct stoq_chain_statistics_t *statistics);
 
-/// Saves the whole state of a chain: some bytes with version and checksum, the same on every platform.
+/// Saves the whole state of a chain, that of its warm-up too: some bytes with version and checksum, the
+/// same on every platform.
 /// The size does not change during the life of a chain.
 ///
 /// @param[in]  chain     borrowed.
@@ -486,14 +1029,223 @@ stoq_status_t stoq_chain_save(const struct stoq_chain_t *chain,
 /// Goes on from a saved state, to the same bits as if the chain had never stopped; the host restores its
 /// field itself. A pending proposal is forgotten.
 ///
-/// @param[in] chain   borrowed; one caller at a time. Made with the same model, kernel, levels,
-///                    renoise_time, seed and chain number as the saved one; threads and pool may differ.
-///                    Unchanged on failure.
+/// @param[in] chain   borrowed; one caller at a time. Made with the same model and options as the saved
+///                    one; threads, pool and warm_up may differ. Unchanged on failure.
 /// @param[in] bytes   borrowed; what stoq_chain_save() wrote.
 /// @param[in] length  number of bytes.
 /// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_CHAIN_STATE for damaged bytes or those of another chain,
 ///         STOQ_WRONG_ORDER while the chain is at work.
 stoq_status_t stoq_chain_load(struct stoq_chain_t *chain, const void *bytes, size_t length);
+
+/// Fills options with the defaults.
+///
+/// @param[out] options  borrowed; every field is written. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_generator_options_init(struct stoq_generator_options_t *options);
+
+/// Makes a generator.
+///
+/// @param[in]  model      shared: the caller may free its own handle at any time.
+/// @param[in]  action     shared likewise; for options.tail_moves. NULL without these.
+/// @param[in]  options    copied; NULL for the defaults.
+/// @param[out] generator  transferred to the caller, who frees it with stoq_generator_free(). Unchanged on
+///                        failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_SHAPE_MISMATCH for an action on another lattice,
+///         STOQ_OUT_OF_MEMORY, STOQ_INTERNAL when the system refuses to start threads.
+stoq_status_t stoq_generator_new(const struct stoq_model_t *model,
+                                 struct stoq_action_t *action,
+                                 const struct stoq_generator_options_t *options,
+                                 struct stoq_generator_t **generator);
+
+/// Draws samples. Each depends on its number, the seed and the chain number alone, so that they may be drawn
+/// in any portions, in any order, and on several machines.
+///
+/// @param[in]  generator     borrowed; one caller at a time.
+/// @param[in]  first_sample  number of the first sample, from 0.
+/// @param[in]  count         how many, at least 1; all numbers below 2^40.
+/// @param[out] fields        room for `count` fields one after the other, each in C order without gaps, its
+///                           components one after the other. Unchanged on failure.
+/// @param[out] log_weights   room for `count` numbers log w + S, from which the caller subtracts the action
+///                           of the sample: then the mean of w is Z, and w reweights averages to exp(-S)/Z.
+///                           NULL if not wanted, or if the method has none. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_CALLBACK_STOPPED, STOQ_WRONG_ORDER from a
+///         callback of its own action, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_generator_generate(struct stoq_generator_t *generator,
+                                      uint64_t first_sample,
+                                      size_t count,
+                                      double *fields,
+                                      double *log_weights);
+
+/// Frees a generator, and its holds on model and action.
+///
+/// @param[in] generator  transferred back; NULL is allowed and does nothing.
+void stoq_generator_free(struct stoq_generator_t *generator);
+
+/// Fills options with the defaults.
+///
+/// @param[out] options  borrowed; every field is written. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_likelihood_options_init(struct stoq_likelihood_options_t *options);
+
+/// The log density log q of fields under a model, normalised, by its probability flow. *Approximate*: the
+/// flow is integrated in steps, and no chain draws from it (STOQ_KERNEL_LIKELIHOOD has a discrete map with
+/// an exact density). A diagnostic: log q + S is a constant for a perfect model.
+///
+/// @param[in]  model        borrowed; one that knows its derivatives: analytic, or trained by stoq.
+/// @param[in]  options      borrowed; NULL for the defaults.
+/// @param[in]  count        number of fields, at least 1.
+/// @param[in]  fields       borrowed; `count` fields one after the other, each in C order without gaps, its
+///                          components one after the other.
+/// @param[out] log_density  room for `count` numbers log q. Unchanged on failure.
+/// @param[out] error        room for `count` standard errors from the random vectors, 0 for the exact trace,
+///                          NaN for a single vector; NULL if not wanted. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY, STOQ_INTERNAL when the
+///         system refuses to start threads.
+stoq_status_t stoq_likelihood(const struct stoq_model_t *model,
+                              const struct stoq_likelihood_options_t *options,
+                              size_t count,
+                              const double *fields,
+                              double *log_density,
+                              double *error);
+
+/// Fills options with the defaults.
+///
+/// @param[out] options  borrowed; every field is written. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_complex_langevin_options_init(struct stoq_complex_langevin_options_t *options);
+
+/// Makes a process. It starts near the real axis: forget some configurations first.
+///
+/// @param[in]  a        real part of sigma0; above 0 if lambda = 0.
+/// @param[in]  b        imaginary part of sigma0.
+/// @param[in]  lambda   quartic coupling, >= 0.
+/// @param[in]  sites    number of independent copies of z, 1 to 2^20 - 1.
+/// @param[in]  options  copied; NULL for the defaults.
+/// @param[out] process  transferred to the caller, who frees it with stoq_complex_langevin_free(). Unchanged
+///                      on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_complex_langevin_new(double a,
+                                        double b,
+                                        double lambda,
+                                        size_t sites,
+                                        const struct stoq_complex_langevin_options_t *options,
+                                        struct stoq_complex_langevin_t **process);
+
+/// Follows the process for one interval.
+///
+/// @param[in]  process  borrowed; one caller at a time. Unchanged on failure.
+/// @param[out] z        room for 2 `sites` numbers: x of all sites, then y of all sites, z = x + i y.
+///                      Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT also for a runaway trajectory, which the process can have,
+///         STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_complex_langevin_next(struct stoq_complex_langevin_t *process, double *z);
+
+/// Frees a process.
+///
+/// @param[in] process  transferred back; NULL is allowed and does nothing.
+void stoq_complex_langevin_free(struct stoq_complex_langevin_t *process);
+
+/// Makes an accumulator without values.
+///
+/// @param[in]  bins       the number of bins stays between this and its double, 2 to 65536; 64 is a good one.
+/// @param[out] cumulants  transferred to the caller, who frees it with stoq_cumulants_free(). Unchanged on
+///                        failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_cumulants_new(size_t bins, struct stoq_cumulants_t **cumulants);
+
+/// Adds the values of one configuration, such as the field at all sites or one observable. They stay
+/// together, so that errors take care of their correlations; those from one configuration to the next
+/// too, as long as a bin is long against them.
+///
+/// @param[in] cumulants  borrowed; one caller at a time. Unchanged on failure.
+/// @param[in] count      number of values; 0 changes nothing.
+/// @param[in] values     borrowed; `count` values.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT also for values beyond 10^38, STOQ_NOT_FINITE, STOQ_WRONG_ORDER.
+stoq_status_t stoq_cumulants_push(struct stoq_cumulants_t *cumulants, size_t count, const double *values);
+
+/// Adds all that another accumulator holds, taken to be independent: of another chain, thread or rank.
+///
+/// @param[in] cumulants  borrowed; one caller at a time. Unchanged on failure.
+/// @param[in] other      borrowed; another one than `cumulants`.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER.
+stoq_status_t stoq_cumulants_merge(struct stoq_cumulants_t *cumulants, const struct stoq_cumulants_t *other);
+
+/// kappa_1 to kappa_8 of all values so far, with jackknife errors.
+///
+/// @param[in]  cumulants        borrowed.
+/// @param[in]  symmetry         STOQ_SYMMETRY_NONE or STOQ_SYMMETRY_EVEN.
+/// @param[out] values           room for 8 numbers, kappa_r at index r - 1. Unchanged on failure.
+/// @param[out] errors           room for their 8 standard errors. Unchanged on failure.
+/// @param[out] bin_correlation  room for 8 correlations of neighbouring bins: a value clearly above 0 says that
+///                              bins are too short against the autocorrelation, and the error too small,
+///                              by about sqrt(1 + 2 bin_correlation). NULL if not wanted. Unchanged on
+///                              failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT also for fewer than two bins or some ten values, STOQ_WRONG_ORDER.
+stoq_status_t stoq_cumulants_estimate(const struct stoq_cumulants_t *cumulants,
+                                      stoq_symmetry_t symmetry,
+                                      double *values,
+                                      double *errors,
+                                      double *bin_correlation);
+
+/// Frees an accumulator.
+///
+/// @param[in] cumulants  transferred back; NULL is allowed and does nothing.
+void stoq_cumulants_free(struct stoq_cumulants_t *cumulants);
+
+/// Fills options with the defaults.
+///
+/// @param[out] options  borrowed; every field is written. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_fokker_planck_options_init(struct stoq_fokker_planck_options_t *options);
+
+/// The centres phi of the cells at one time: where densities have their values.
+///
+/// @param[in]  schedule  borrowed; NULL for the default one.
+/// @param[in]  options   borrowed; NULL for the defaults.
+/// @param[in]  time      in [0, 1].
+/// @param[out] points    room for options.cells numbers, ascending. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_fokker_planck_points(const struct stoq_schedule_t *schedule,
+                                        const struct stoq_fokker_planck_options_t *options,
+                                        double time,
+                                        double *points);
+
+/// The density that the forward process dphi = -1/2 k phi dt + g dW carries from one time to a later one,
+/// without noise.
+///
+/// @param[in]  schedule  borrowed; NULL for the default one.
+/// @param[in]  options   borrowed; NULL for the defaults.
+/// @param[in]  from      time of `density`, in [0, 1].
+/// @param[in]  to        time of `result`, from `from` to 1.
+/// @param[in]  density   borrowed; options.cells values at the points of time `from`, see
+///                       stoq_fokker_planck_points(). Need not be normalised.
+/// @param[out] result    room for options.cells values at the points of time `to`, of mass 1; may be `density`
+///                       itself. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_fokker_planck_forward(const struct stoq_schedule_t *schedule,
+                                         const struct stoq_fokker_planck_options_t *options,
+                                         double from,
+                                         double to,
+                                         const double *density,
+                                         double *result);
+
+/// The density that the backward process dphi = (1/2 k phi + g^2 s) dtau + g dW of a model carries from one
+/// time to an earlier one: the law of a generator with infinitely many steps.
+///
+/// @param[in]  model    borrowed; of a single variable, with its schedule.
+/// @param[in]  options  borrowed; NULL for the defaults.
+/// @param[in]  from     time of `density`, in [0, 1].
+/// @param[in]  to       time of `result`, from 0 to `from`.
+/// @param[in]  density  borrowed; options.cells values at the points of time `from`. Need not be normalised.
+/// @param[out] result   room for options.cells values at the points of time `to`, of mass 1; may be `density`
+///                      itself. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_fokker_planck_backward(const struct stoq_model_t *model,
+                                          const struct stoq_fokker_planck_options_t *options,
+                                          double from,
+                                          double to,
+                                          const double *density,
+                                          double *result);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -147,7 +147,7 @@ impl LatticeFourier {
 }
 
 /// Index of -p for every momentum p of every component.
-fn mirrored_momenta(lattice: &Lattice) -> Vec<u32> {
+pub fn mirrored_momenta(lattice: &Lattice) -> Vec<u32> {
     let sites = lattice.sites();
     (0..lattice.values())
         .map(|p| {

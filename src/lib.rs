@@ -8,12 +8,14 @@
 //!
 //! | room | what is there |
 //! |---|---|
-//! | [`action`] | Euclidean actions: phi^4, or the host's own |
-//! | [`diffusion`] | noise schedules, transition densities, the best noise levels |
-//! | [`nn`], [`model`], [`score`] | the native network, the model file (ONNX), score models |
+//! | [`action`] | Euclidean actions: phi^4, one-site laws, or the host's own; complex actions |
+//! | [`diffusion`] | noise schedules (VE, VP, in between, DDPM), transition densities, noise levels |
+//! | [`nn`], [`model`], [`score`] | the native network, the model file (ONNX), learned and exact scores |
 //! | [`train`] | score matching |
-//! | [`kernel`] | the exact kernels: `path`, `renoise`, HMC |
-//! | [`sampler`], [`analysis`] | equilibrium data; autocorrelations, errors, weights |
+//! | [`kernel`] | the exact kernels: `path`, `renoise`, `likelihood`, MALA, HMC, Metropolis; compositions |
+//! | [`sampler`] | data: equilibrium, independent draws, complex Langevin; approximate generators; likelihoods |
+//! | [`analysis`] | autocorrelations, cumulants, weights, exact values, Fokker-Planck |
+//! | [`reproduce`] | campaigns whose results are recorded in `docs/results/` |
 //!
 //! ## One exact update
 //!

@@ -28,7 +28,24 @@ fn committed() -> &'static str {
 fn generated() -> String {
     let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).unwrap();
     // In the order in which a reader meets them.
-    let sources = ["status", "lattice", "model", "action", "options", "chain"];
+    let sources = [
+        "status",
+        "lattice",
+        "schedule",
+        "model",
+        "analytic",
+        "built_in",
+        "host",
+        "action",
+        "options",
+        "chain",
+        "chain_state",
+        "generator",
+        "likelihood",
+        "complex_langevin",
+        "cumulants",
+        "fokker_planck",
+    ];
     let builder = cbindgen::Builder::new().with_config(config);
     let builder = sources.iter().fold(builder, |b, name| b.with_src(root().join(format!("src/capi/{name}.rs"))));
     let mut text = Vec::new();

@@ -1,30 +1,27 @@
 //! The update of the host's chain.
 
-use super::action::stoq_action_t;
+use super::action::{Shared, stoq_action_t};
 use super::guard::guard;
-use super::lattice::{gather, read_layout, scatter, stoq_layout_t, within};
-use super::model::{copy_out, stoq_model_t};
+use super::guarded::Guarded;
+use super::lattice::{gather, read_layout, require_lattice, scatter, stoq_layout_t, within};
+use super::model::stoq_model_t;
 use super::options::{
-    STOQ_ACCEPTED, STOQ_REJECTED, checked_options, default_options, stoq_chain_options_t, stoq_chain_statistics_t,
+    STOQ_ACCEPTED, STOQ_REJECTED, checked_options, default_options, needs_action, needs_force, stoq_chain_options_t,
     stoq_outcome_t,
 };
-use super::pointer::{
-    Output, from_handle, into_handle, release, require, require_memory, require_size, slice, versioned, zeros,
-};
+use super::pointer::{Output, from_handle, into_handle, release, require, require_memory, versioned, zeros};
 use super::status::stoq_status_t;
-use crate::action::{Action, Interrupt};
 use crate::error::{Error, Result, require_finite};
-use crate::kernel::{Chain, Outcome};
+use crate::kernel::{Chain, ChainOptions, Kernel, Outcome};
 use crate::lattice::Layout;
-use crate::score::Score;
-use std::ffi::c_void;
-use std::sync::{Arc, PoisonError, RwLock, TryLockError};
+use std::sync::Arc;
 
-/// A learned, exactly corrected update of a Markov chain that the host owns.
-pub struct stoq_chain_t(RwLock<State>);
+/// An update of a Markov chain that the host owns, by one of the STOQ_KERNEL_ kernels. All but
+/// STOQ_KERNEL_LANGEVIN leave exp(-S)/Z exactly invariant, whatever the model.
+pub struct stoq_chain_t(Guarded<State>);
 
-struct State {
-    chain: Chain,
+pub(super) struct State {
+    pub(super) chain: Chain,
     action: Option<Arc<stoq_action_t>>,
     layout: Layout,
     /// The field of the last propose or step, and room for the next one; in the library's order.
@@ -34,35 +31,19 @@ struct State {
 
 impl stoq_chain_t {
     /// For functions that change the chain.
-    fn exclusive<T>(&self, call: &'static str, work: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
-        // Tried, not waited for: the caller who holds it may be this thread, in a callback.
-        let mut state = match self.0.try_write() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(state)) => state.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(busy(call)),
-        };
-        let undo = AbandonOnPanic(&mut state);
-        let result = work(&mut *undo.0);
-        std::mem::forget(undo);
-        result
+    pub(super) fn exclusive<T>(&self, call: &'static str, work: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        self.0.exclusive(call, |state| {
+            let undo = AbandonOnPanic(state);
+            let result = work(&mut *undo.0);
+            std::mem::forget(undo);
+            result
+        })
     }
 
-    /// For functions that read counters and the saved state, which several threads may do at once.
-    fn shared<T>(&self, call: &'static str, work: impl FnOnce(&State) -> Result<T>) -> Result<T> {
-        match self.0.try_read().or_else(|error| match error {
-            TryLockError::Poisoned(state) => Ok::<_, TryLockError<_>>(PoisonError::into_inner(state)),
-            TryLockError::WouldBlock => Err(error),
-        }) {
-            Ok(state) => work(&state),
-            Err(_) => Err(busy(call)),
-        }
+    /// For functions that read.
+    pub(super) fn shared<T>(&self, call: &'static str, work: impl FnOnce(&State) -> Result<T>) -> Result<T> {
+        self.0.shared(call, work)
     }
-}
-
-fn busy(call: &'static str) -> Error {
-    let reason = "the chain is at work in another call; a callback must not call into its own chain, and \
-                  two threads not into the same one";
-    Error::WrongOrder { call, reason: reason.into() }
 }
 
 /// A panic in a move leaves the chain where the last decision left it, with no proposal pending.
@@ -78,7 +59,7 @@ impl State {
     /// Copies the host's field to `field`, unless it is not finite.
     ///
     /// # Safety
-    /// `field` must be valid for reading every site of the layout.
+    /// `field` must be valid for reading every value of the layout.
     unsafe fn read(&mut self, field: *const f64) -> Result<()> {
         // SAFETY: promised by the caller.
         unsafe { gather(&self.layout, field, &mut self.next) };
@@ -88,27 +69,17 @@ impl State {
     }
 }
 
-/// An action that is shared with the host and other chains.
-struct Shared<'a>(&'a stoq_action_t);
-
-impl Action for Shared<'_> {
-    fn action(&mut self, field: &[f64]) -> Result<f64, Interrupt> {
-        self.0.evaluate(field)
-    }
-
-    fn force(&mut self, _field: &[f64], _force: &mut [f64]) -> Result<(), Interrupt> {
-        Err(Interrupt::Stop(Error::Internal("a chain asked for the force of its action".into())))
-    }
-}
-
 /// Makes the update of a chain. Everything that a move needs is allocated here or in the first move.
 ///
-/// @param[in]  model    shared: the caller may free its own handle at any time.
-/// @param[in]  action   shared likewise; must belong to the lattice of `layout`, strides may differ. NULL
-///                      if the host evaluates its action itself, by stoq_chain_propose() and
-///                      stoq_chain_resolve().
-/// @param[in]  layout   copied; the field that stoq_chain_step() and the others will get. Its extents
-///                      are those of the model.
+/// @param[in]  model    shared: the caller may free its own handle at any time. NULL for kernels that need
+///                      no model: STOQ_KERNEL_HMC, STOQ_KERNEL_METROPOLIS, and STOQ_KERNEL_MALA and
+///                      STOQ_KERNEL_LANGEVIN with STOQ_DRIFT_FORCE.
+/// @param[in]  action   shared likewise; must belong to the lattice of `layout`, strides may differ. With
+///                      a force if the kernel follows it, see stoq_action_set_force(). NULL if the host
+///                      evaluates its action itself, by stoq_chain_propose() and stoq_chain_resolve(),
+///                      which kernels that follow the force and STOQ_KERNEL_METROPOLIS do not allow.
+/// @param[in]  layout   copied; the field that stoq_chain_step() and the others will get. Extents and
+///                      components are those of the model.
 /// @param[in]  options  copied; NULL for the defaults.
 /// @param[out] chain    transferred to the caller, who frees it with stoq_chain_free(). Unchanged on
 ///                      failure.
@@ -125,37 +96,67 @@ pub unsafe extern "C" fn stoq_chain_new(
     guard(|| {
         // SAFETY: what the comment of the function asks of its caller; so in all functions below.
         let (model, action, layout, options, chain) = unsafe {
-            let model = from_handle("model", model)?;
+            let model = if model.is_null() { None } else { Some(from_handle("model", model)?) };
             let action = if action.is_null() { None } else { Some(from_handle("action", action)?) };
             let layout = read_layout(layout)?;
             let options = if options.is_null() { default_options() } else { versioned("options", options)? };
             (model, action, layout, options, Output::new("chain", chain)?)
         };
-        chain.set(into_handle(create(&model, action, layout, &options)?));
+        chain.set(into_handle(create(model.as_deref(), action, layout, &options)?));
         Ok(())
     })
 }
 
 fn create(
-    model: &stoq_model_t,
+    model: Option<&stoq_model_t>,
     action: Option<Arc<stoq_action_t>>,
     layout: Layout,
     options: &stoq_chain_options_t,
 ) -> Result<stoq_chain_t> {
-    let lattice = model.score.lattice();
-    if layout.lattice() != lattice {
-        return Err(Error::shape("layout->extents", layout.lattice().extents(), lattice.extents()));
+    let checked = checked_options(options).map_err(|error| within("options->", error))?;
+    let kernel = checked.kernel;
+    match model {
+        Some(model) => require_lattice("layout->", layout.lattice(), model.score.lattice())?,
+        None if kernel.needs_score() => {
+            let expected = format!("a model: the kernel {}, or its drift, is made of it", kernel.name());
+            return Err(Error::invalid("model", "NULL", &expected));
+        }
+        None => {}
     }
-    if let Some(action) = action.as_ref().filter(|action| action.layout.lattice() != lattice) {
-        return Err(Error::shape("lattice of action", action.layout.lattice().extents(), lattice.extents()));
+    match &action {
+        Some(action) => require_lattice("action: ", action.layout.lattice(), layout.lattice())?,
+        None if needs_action(kernel) => {
+            let expected = format!("an action: the kernel {} asks for more than one S a move", kernel.name());
+            return Err(Error::invalid("action", "NULL", &expected));
+        }
+        None => {}
     }
-    let (sites, checked) = (lattice.values(), checked_options(options).map_err(|error| within("options->", error))?);
-    // Paths in `Chain` and `PathProcess`: the pool, the scaled and denoised batches, one whole path.
-    let fields = 4 * checked.pool.max(checked.levels) + 16;
-    require_memory("the paths of a chain", fields.checked_mul(sites))?;
-    let chain = Chain::new(model.score.clone(), checked).map_err(|error| within("options->", error))?;
-    let (field, next) = (zeros("the field of a chain", sites)?, zeros("the field of a chain", sites)?);
-    Ok(stoq_chain_t(RwLock::new(State { chain, action, layout, field, next })))
+    if let Some(action) = action.as_ref().filter(|action| needs_force(kernel) && !action.has_force()) {
+        let value = format!("one on {:?} without a force", action.layout.lattice().extents());
+        let expected = format!("an action with a force for {}; see stoq_action_set_force", kernel.name());
+        return Err(Error::invalid("action", value, &expected));
+    }
+    let values = layout.lattice().values();
+    require_memory("the work space of a chain", fields_needed(&checked, values).checked_mul(values))?;
+    let chain = match model {
+        Some(model) => Chain::new(model.score.clone(), checked),
+        None => Chain::without_score(layout.lattice(), checked),
+    };
+    let chain = chain.map_err(|error| within("options->", error))?;
+    let (field, next) = (zeros("the field of a chain", values)?, zeros("the field of a chain", values)?);
+    Ok(stoq_chain_t(Guarded::new("chain", State { chain, action, layout, field, next })))
+}
+
+/// What the kernels allocate, in fields.
+fn fields_needed(options: &ChainOptions, values: usize) -> usize {
+    let ChainOptions { kernel, pool, levels, .. } = *options;
+    match kernel {
+        // The pool, the scaled and denoised batches, one whole path: `Chain` and `PathProcess`.
+        Kernel::Path | Kernel::Renoise { .. } => 4 * pool.max(levels) + 16,
+        // A field a direction, and its change.
+        Kernel::Likelihood => 2 * values + pool + 16,
+        _ => 16,
+    }
 }
 
 /// Frees a chain, and its holds on model and action.
@@ -171,9 +172,10 @@ pub unsafe extern "C" fn stoq_chain_free(chain: *mut stoq_chain_t) {
 ///
 /// On failure the field and the chain are as before the call: the next call makes the same move as if
 /// this one had not been. A proposal pending from stoq_chain_propose() is forgotten.
+/// STOQ_KERNEL_METROPOLIS decides value by value; its move counts as accepted if any value changed.
 ///
 /// @param[in]     chain    borrowed; one caller at a time.
-/// @param[in,out] field    borrowed; first site of the current field, in the layout of the chain. It
+/// @param[in,out] field    borrowed; first value of the current field, in the layout of the chain. It
 ///                         becomes the proposal if that is accepted, and is not written otherwise.
 /// @param[out]    outcome  STOQ_ACCEPTED or STOQ_REJECTED; may be NULL. Unchanged on failure.
 /// @return STOQ_OK, STOQ_INVALID_ARGUMENT (also when the action of the current field is NaN or rejected:
@@ -196,7 +198,7 @@ pub unsafe extern "C" fn stoq_chain_step(
             };
             // SAFETY: see stoq_chain_new.
             unsafe { state.read(field)? };
-            let outcome = state.chain.step(&mut state.field, &mut Shared(&action))?;
+            let outcome = state.chain.step(&mut state.field, &mut Shared(&action, "stoq_chain_step"))?;
             if outcome == Outcome::Accepted {
                 // SAFETY: see stoq_chain_new.
                 unsafe { scatter(&state.layout, &state.field, field) };
@@ -220,13 +222,15 @@ fn code(outcome: Outcome) -> stoq_outcome_t {
 /// one for the same field.
 ///
 /// @param[in]  chain         borrowed; one caller at a time.
-/// @param[in]  field         borrowed; first site of the current field, in the layout of the chain.
-/// @param[out] proposal      first site of a buffer in the layout of the chain, which must not overlap
+/// @param[in]  field         borrowed; first value of the current field, in the layout of the chain.
+/// @param[out] proposal      first value of a buffer in the layout of the chain, which must not overlap
 ///                           `field`. Unchanged on failure.
 /// @param[out] log_hastings  everything in the acceptance but the action: the move is accepted with
 ///                           probability min(1, exp(log_hastings - delta_action)). NaN if the network
 ///                           failed; the move will then be rejected. Unchanged on failure.
-/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_WRONG_ORDER.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_WRONG_ORDER for a kernel that needs the
+///         action to propose (STOQ_KERNEL_HMC, STOQ_KERNEL_METROPOLIS, a drift that contains the force): use
+///         stoq_chain_step().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stoq_chain_propose(
     chain: *mut stoq_chain_t,
@@ -279,9 +283,14 @@ pub unsafe extern "C" fn stoq_chain_resolve(
             if state.chain.is_pending() {
                 // SAFETY: see stoq_chain_new.
                 unsafe { gather(&state.layout, field, &mut state.next) };
-                if let Some(site) = state.next.iter().zip(&state.field).position(|(now, then)| now != then) {
-                    let expected = format!("{}, the field that went to stoq_chain_propose", state.field[site]);
-                    return Err(Error::invalid(&format!("field at site {site}"), state.next[site], &expected));
+                if let Some(index) = state.next.iter().zip(&state.field).position(|(now, then)| now != then) {
+                    let sites = state.layout.lattice().sites();
+                    let place = match (index % sites, index / sites) {
+                        (site, 0) => format!("field at site {site}"),
+                        (site, component) => format!("field at site {site}, component {component}"),
+                    };
+                    let expected = format!("{}, the field that went to stoq_chain_propose", state.field[index]);
+                    return Err(Error::invalid(&place, state.next[index], &expected));
                 }
             }
             let outcome = state.chain.resolve(delta_action)?;
@@ -293,85 +302,6 @@ pub unsafe extern "C" fn stoq_chain_resolve(
         })?;
         result.set(code(outcome));
         Ok(())
-    })
-}
-
-/// Reads the counters of a chain. They are part of its saved state.
-///
-/// @param[in]     chain       borrowed.
-/// @param[in,out] statistics  borrowed; its struct_size is read, all other fields are written. Unchanged
-///                            on failure.
-/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER while the chain is at work.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn stoq_chain_statistics(
-    chain: *const stoq_chain_t,
-    statistics: *mut stoq_chain_statistics_t,
-) -> stoq_status_t {
-    guard(|| {
-        // SAFETY: see stoq_chain_new.
-        let chain = unsafe {
-            require_size("statistics", statistics)?;
-            from_handle("chain", chain)?
-        };
-        let found = chain.shared("stoq_chain_statistics", |state| Ok(state.chain.statistics()))?;
-        // SAFETY: see stoq_chain_new. Written field by field: the caller's struct may be larger,
-        // and keeps its own size.
-        unsafe {
-            (*statistics).steps = found.steps;
-            (*statistics).accepted = found.accepted;
-            (*statistics).non_finite = found.not_finite;
-            (*statistics).score_evaluations = found.score_evaluations;
-        }
-        Ok(())
-    })
-}
-
-/// Saves the whole state of a chain: some bytes with version and checksum, the same on every platform.
-/// The size does not change during the life of a chain.
-///
-/// @param[in]  chain     borrowed.
-/// @param[out] buffer    receives the bytes. NULL: only `needed` is wanted. Unchanged on failure.
-/// @param[in]  capacity  room in `buffer`, in bytes.
-/// @param[out] needed    number of bytes; set also when `capacity` is too small. May be NULL if `buffer`
-///                       is not.
-/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER while a proposal is pending or the chain is
-///         at work.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn stoq_chain_save(
-    chain: *const stoq_chain_t,
-    buffer: *mut c_void,
-    capacity: usize,
-    needed: *mut usize,
-) -> stoq_status_t {
-    guard(|| {
-        // SAFETY: see stoq_chain_new.
-        let chain = unsafe { from_handle("chain", chain)? };
-        let bytes = chain.shared("stoq_chain_save", |state| state.chain.save())?;
-        // SAFETY: see stoq_chain_new.
-        unsafe { copy_out(&bytes, buffer.cast(), capacity, needed) }
-    })
-}
-
-/// Goes on from a saved state, to the same bits as if the chain had never stopped; the host restores its
-/// field itself. A pending proposal is forgotten.
-///
-/// @param[in] chain   borrowed; one caller at a time. Made with the same model, kernel, levels,
-///                    renoise_time, seed and chain number as the saved one; threads and pool may differ.
-///                    Unchanged on failure.
-/// @param[in] bytes   borrowed; what stoq_chain_save() wrote.
-/// @param[in] length  number of bytes.
-/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_CHAIN_STATE for damaged bytes or those of another chain,
-///         STOQ_WRONG_ORDER while the chain is at work.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn stoq_chain_load(
-    chain: *mut stoq_chain_t,
-    bytes: *const c_void,
-    length: usize,
-) -> stoq_status_t {
-    guard(|| {
-        // SAFETY: see stoq_chain_new.
-        let (chain, bytes) = unsafe { (from_handle("chain", chain)?, slice("bytes", bytes.cast::<u8>(), length)?) };
-        chain.exclusive("stoq_chain_load", |state| state.chain.load(bytes))
     })
 }
 

@@ -28,19 +28,40 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc, rustdoc::broken_intra_doc_links)]
 
 mod action;
+mod analytic;
+mod built_in;
 mod chain;
+mod chain_state;
+mod complex_langevin;
+mod cumulants;
+mod fokker_planck;
+mod generator;
 mod guard;
+mod guarded;
+mod host;
 mod lattice;
+mod likelihood;
 mod model;
 mod options;
 mod pointer;
+mod schedule;
 mod status;
 
 pub use action::*;
+pub use analytic::*;
+pub use built_in::*;
 pub use chain::*;
+pub use chain_state::*;
+pub use complex_langevin::*;
+pub use cumulants::*;
+pub use fokker_planck::*;
+pub use generator::*;
+pub use host::{stoq_action_callback_t, stoq_destructor_t, stoq_force_callback_t, stoq_local_change_callback_t};
 pub use lattice::*;
+pub use likelihood::*;
 pub use model::*;
 pub use options::*;
+pub use schedule::*;
 pub use status::*;
 
 /// Version of the C ABI, [`STOQ_ABI_VERSION`] for users of Rust.

@@ -1,4 +1,4 @@
-//! Trained models.
+//! Score models: trained ones, and the handle that all share.
 
 use super::guard::guard;
 use super::pointer::{Output, from_handle, into_handle, release, require, require_memory, slice, string};
@@ -11,15 +11,27 @@ use std::ffi::{CStr, c_char, c_void};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A trained model: network, Gaussian part and what the file says about itself. It never changes, so
-/// all functions that read it may be called from several threads at once.
+/// A score model: a trained one, which is a network, a Gaussian part and what the file says about itself;
+/// or an analytic one such as stoq_model_free_field(). It never changes, so all functions that read it may
+/// be called from several threads at once.
 pub struct stoq_model_t {
-    pub(super) score: Arc<NativeScore>,
+    pub(super) score: Arc<dyn Score>,
+    /// The same, if it is a trained one.
+    trained: Option<Arc<NativeScore>>,
 }
 
 impl stoq_model_t {
+    pub(super) fn trained(score: NativeScore) -> Self {
+        let score = Arc::new(score);
+        stoq_model_t { score: score.clone(), trained: Some(score) }
+    }
+
+    pub(super) fn analytic(score: Arc<dyn Score>) -> Self {
+        stoq_model_t { score, trained: None }
+    }
+
     fn create(model: Model) -> Result<*mut Self> {
-        Ok(into_handle(stoq_model_t { score: Arc::new(NativeScore::new(model)?) }))
+        Ok(into_handle(stoq_model_t::trained(NativeScore::new(model)?)))
     }
 }
 
@@ -83,7 +95,7 @@ pub unsafe extern "C" fn stoq_model_free(model: *mut stoq_model_t) {
     unsafe { release(model) }
 }
 
-/// The rank of the lattice that a model was trained on.
+/// The rank of the lattice that a model belongs to.
 ///
 /// @param[in]  model  borrowed.
 /// @param[out] rank   number of axes, 1 to 4. Unchanged on failure.
@@ -98,7 +110,7 @@ pub unsafe extern "C" fn stoq_model_rank(model: *const stoq_model_t, rank: *mut 
     })
 }
 
-/// The extents of the lattice that a model was trained on.
+/// The extents of the lattice that a model belongs to.
 ///
 /// @param[in]  model    borrowed.
 /// @param[out] extents  room for four numbers: the extents, slowest axis first, then 0 for the axes that
@@ -118,7 +130,22 @@ pub unsafe extern "C" fn stoq_model_extents(model: *const stoq_model_t, extents:
     })
 }
 
-/// One entry of what a model says about itself.
+/// How many real numbers the fields of a model have at each site.
+///
+/// @param[in]  model       borrowed.
+/// @param[out] components  1 to 64. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stoq_model_components(model: *const stoq_model_t, components: *mut u32) -> stoq_status_t {
+    guard(|| {
+        // SAFETY: see stoq_model_load.
+        let (model, components) = unsafe { (from_handle("model", model)?, Output::new("components", components)?) };
+        components.set(model.score.lattice().components() as u32);
+        Ok(())
+    })
+}
+
+/// One entry of what a trained model says about itself.
 ///
 /// The metadata are a tree; a key is a path in it with dots, such as "extents", "schedule.scheme",
 /// "action.name", "action.couplings.kappa", "training.steps" or "training.version". The key "metadata"
@@ -131,7 +158,8 @@ pub unsafe extern "C" fn stoq_model_extents(model: *const stoq_model_t, extents:
 /// @param[in]  capacity  room in `buffer`, in bytes.
 /// @param[out] needed    room that the text takes, in bytes with NUL; set also when `capacity` is too
 ///                       small. May be NULL if `buffer` is not.
-/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT for an unknown key or a `capacity` that is too small.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT for an unknown key, a `capacity` that is too small, or an
+///         analytic model, which has no metadata.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stoq_model_metadata(
     model: *const stoq_model_t,
@@ -143,7 +171,10 @@ pub unsafe extern "C" fn stoq_model_metadata(
     guard(|| {
         // SAFETY: see stoq_model_load.
         let (model, key) = unsafe { (from_handle("model", model)?, string("key", key)?) };
-        let mut text = entry(model.score.model(), &key.to_string_lossy())?.into_bytes();
+        let Some(trained) = &model.trained else {
+            return Err(Error::invalid("model", "an analytic one", "a trained model: only those have metadata"));
+        };
+        let mut text = entry(trained.model(), &key.to_string_lossy())?.into_bytes();
         text.retain(|&byte| byte != 0);
         text.push(0);
         // SAFETY: see stoq_model_load.
@@ -195,7 +226,8 @@ pub(super) unsafe fn copy_out(bytes: &[u8], buffer: *mut u8, capacity: usize, ne
 /// @param[in]  model   borrowed.
 /// @param[in]  batch   number of fields, at least 1.
 /// @param[in]  times   borrowed; `batch` times in (0, 1].
-/// @param[in]  fields  borrowed; `batch` fields one after the other, each in C order without gaps.
+/// @param[in]  fields  borrowed; `batch` fields one after the other, each in C order without gaps,
+///                     its components one after the other.
 /// @param[out] scores  room for `batch` fields; may be `fields` itself. Unchanged on failure.
 /// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY.
 #[unsafe(no_mangle)]
@@ -229,7 +261,7 @@ pub unsafe extern "C" fn stoq_model_score(
     })
 }
 
-fn scores_of(model: &Arc<NativeScore>, times: &[f64], fields: &[f64]) -> Result<Vec<f64>> {
+fn scores_of(model: &Arc<dyn Score>, times: &[f64], fields: &[f64]) -> Result<Vec<f64>> {
     if let Some((index, time)) = times.iter().enumerate().find(|(_, time)| !(**time > 0.0 && **time <= 1.0)) {
         return Err(Error::invalid(&format!("times[{index}]"), time, "a time in (0, 1]"));
     }

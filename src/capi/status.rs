@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char};
 
 /// Version of this header. It must be equal to what stoq_abi_version() returns.
-pub const STOQ_ABI_VERSION: u32 = 1;
+pub const STOQ_ABI_VERSION: u32 = 2;
 
 /// What every function that can fail returns: STOQ_OK or the reason. See stoq_last_error() for the
 /// sentence that goes with it.
@@ -17,7 +17,7 @@ pub const STOQ_OK: stoq_status_t = 0;
 pub const STOQ_INVALID_ARGUMENT: stoq_status_t = 1;
 /// Lattices or buffer lengths that must agree do not.
 pub const STOQ_SHAPE_MISMATCH: stoq_status_t = 2;
-/// The field of the host holds NaN or infinity.
+/// The field of the host, or a force, holds NaN or infinity.
 pub const STOQ_NOT_FINITE: stoq_status_t = 3;
 /// A file or memory block is not a model that this library can use.
 pub const STOQ_MODEL_FILE: stoq_status_t = 4;

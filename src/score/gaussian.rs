@@ -3,7 +3,7 @@
 use super::{Differential, Evaluator, Score};
 use crate::diffusion::{Posterior, Schedule};
 use crate::error::{Error, Result, require_length};
-use crate::fourier::LatticeFourier;
+use crate::fourier::{LatticeFourier, mirrored_momenta};
 use crate::lattice::Lattice;
 use std::sync::Arc;
 
@@ -23,6 +23,14 @@ impl GaussianScore {
         require_length("covariance", covariance.len(), lattice.values())?;
         if let Some(value) = covariance.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
             return Err(Error::invalid("covariance", value, "finite positive variances"));
+        }
+        // The density of a path rests on it: a real field has C_p = C_-p.
+        for (p, &minus) in mirrored_momenta(&lattice).iter().enumerate() {
+            let (here, there) = (covariance[p], covariance[minus as usize]);
+            if (here - there).abs() > 1e-12 * here.max(there) {
+                let expected = format!("{there}, its value at -p: a covariance of real fields is even");
+                return Err(Error::invalid(&format!("covariance at momentum {p}"), here, &expected));
+            }
         }
         Ok(GaussianScore { lattice, schedule, covariance })
     }
@@ -65,6 +73,7 @@ impl Score for GaussianScore {
 
     fn fingerprint(&self) -> u64 {
         let mut hash = crc32fast::Hasher::new();
+        hash.update(format!("{:?} {:?}", self.schedule, self.lattice).as_bytes());
         self.covariance.iter().for_each(|value| hash.update(&value.to_le_bytes()));
         u64::from(hash.finalize()) | 1 << 32
     }

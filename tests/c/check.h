@@ -52,6 +52,7 @@ static stoq_layout_t square(void)
     return layout;
 }
 
+#ifndef NO_CHAINS
 static stoq_chain_options_t options_of(int32_t kernel)
 {
     stoq_chain_options_t options;
@@ -61,5 +62,6 @@ static stoq_chain_options_t options_of(int32_t kernel)
     options.seed = 5;
     return options;
 }
+#endif
 
 #endif

@@ -1,51 +1,7 @@
 /* Every wrong call fails politely: the right status, a message that names the parameter, and nothing
- * of the caller's changed, bit for bit. argv[1]: a model on the 4 x 4 lattice. */
-#include "check.h"
-#include <math.h>
-
-/* All that a call may write to, filled with a pattern before and compared after. */
-static struct buffers {
-    stoq_layout_t layout;
-    stoq_chain_options_t options;
-    stoq_chain_statistics_t statistics;
-    stoq_model_t *model;
-    stoq_action_t *action;
-    stoq_chain_t *chain;
-    uint32_t rank;
-    int32_t outcome;
-    size_t extents[4], needed;
-    double field[SITES], other[SITES], value;
-    char text[512];
-} b, before;
-
-/* Fails, and leaves all of `b` as it was. */
-#define POLITE(status, word, call)                                                                           \
-    do {                                                                                                     \
-        memcpy(&before, &b, sizeof b);                                                                       \
-        FAILS(status, word, call);                                                                           \
-        CHECK(memcmp(&before, &b, sizeof b) == 0);                                                           \
-    } while (0)
-
-/* The same for NULL, or another value that cannot be used. */
-#define INVALID(word, call) POLITE(STOQ_INVALID_ARGUMENT, word, call)
-
-struct handles {
-    stoq_layout_t layout;
-    stoq_chain_options_t options;
-    stoq_model_t *model;
-    stoq_action_t *action;
-    stoq_chain_t *chain;
-};
-
-static int destroyed;
-static void destroy(void *user) { (void)user, destroyed++; }
-
-static int32_t zero_action(void *user, const double *field, size_t sites, double *action)
-{
-    (void)user, (void)field, (void)sites;
-    *action = 0.0;
-    return 0;
-}
+ * of the caller's changed, bit for bit. Here: pointers, models, fields, order and saved states.
+ * argv[1]: a model on the 4 x 4 lattice. */
+#include "polite.h"
 
 static void null_pointers(struct handles *h)
 {
@@ -78,6 +34,53 @@ static void null_pointers(struct handles *h)
     INVALID("field", stoq_action_evaluate(h->action, NULL, &b.value));
     INVALID("value", stoq_action_evaluate(h->action, b.field, NULL));
     INVALID("options", stoq_chain_options_init(NULL));
+    INVALID("action", stoq_action_toy(&h->layout, 1.0, 0.4, NULL));
+    INVALID("layout", stoq_action_toy(NULL, 1.0, 0.4, &b.action));
+    INVALID("layout", stoq_action_two_peak(NULL, 1.0, 0.4, &b.action));
+    INVALID("layout", stoq_action_three_peak(NULL, 1.0, 0.4, &b.action));
+    INVALID("action", stoq_action_set_force(NULL, zero_force));
+    INVALID("callback", stoq_action_set_force(h->action, NULL));
+    INVALID("action", stoq_action_set_local_change(NULL, zero_change));
+    INVALID("callback", stoq_action_set_local_change(h->action, NULL));
+    INVALID("action", stoq_action_force(NULL, b.field, b.other));
+    INVALID("field", stoq_action_force(h->action, NULL, b.other));
+    INVALID("force", stoq_action_force(h->action, b.field, NULL));
+    INVALID("model", stoq_model_components(NULL, &b.rank));
+    INVALID("components", stoq_model_components(h->model, NULL));
+    INVALID("schedule", stoq_schedule_init(NULL));
+    INVALID("layout", stoq_model_gaussian(NULL, NULL, b.field, &b.model));
+    INVALID("covariance", stoq_model_gaussian(&h->layout, NULL, NULL, &b.model));
+    INVALID("model", stoq_model_gaussian(&h->layout, NULL, b.field, NULL));
+    INVALID("layout", stoq_model_free_field(NULL, NULL, 0.2, &b.model));
+    INVALID("model", stoq_model_free_field(&h->layout, NULL, 0.2, NULL));
+    INVALID("layout", stoq_model_toy(NULL, NULL, 1.0, 0.4, &b.model));
+    INVALID("layout", stoq_model_two_peak(NULL, NULL, 1.0, 0.4, &b.model));
+    INVALID("layout", stoq_model_three_peak(NULL, NULL, 1.0, 0.4, &b.model));
+    INVALID("chain", stoq_chain_freeze(NULL));
+    INVALID("chain", stoq_chain_is_frozen(NULL, &b.outcome));
+    INVALID("frozen", stoq_chain_is_frozen(h->chain, NULL));
+    INVALID("chain", stoq_chain_move_size(NULL, &b.value));
+    INVALID("size", stoq_chain_move_size(h->chain, NULL));
+    INVALID("options", stoq_generator_options_init(NULL));
+    INVALID("model", stoq_generator_new(NULL, NULL, NULL, &b.generator));
+    INVALID("generator", stoq_generator_new(h->model, NULL, NULL, NULL));
+    INVALID("generator", stoq_generator_generate(NULL, 0, 1, b.field, NULL));
+    INVALID("options", stoq_likelihood_options_init(NULL));
+    INVALID("model", stoq_likelihood(NULL, NULL, 1, b.field, b.other, NULL));
+    INVALID("fields", stoq_likelihood(h->model, NULL, 1, NULL, b.other, NULL));
+    INVALID("log_density", stoq_likelihood(h->model, NULL, 1, b.field, NULL, b.other));
+    INVALID("options", stoq_complex_langevin_options_init(NULL));
+    INVALID("process", stoq_complex_langevin_new(1.0, 1.0, 0.0, 4, NULL, NULL));
+    INVALID("process", stoq_complex_langevin_next(NULL, b.field));
+    INVALID("cumulants", stoq_cumulants_new(64, NULL));
+    INVALID("cumulants", stoq_cumulants_push(NULL, 1, b.field));
+    INVALID("cumulants", stoq_cumulants_merge(NULL, NULL));
+    INVALID("cumulants", stoq_cumulants_estimate(NULL, 0, b.field, b.other, NULL));
+    INVALID("options", stoq_fokker_planck_options_init(NULL));
+    INVALID("points", stoq_fokker_planck_points(NULL, NULL, 0.5, NULL));
+    INVALID("density", stoq_fokker_planck_forward(NULL, NULL, 0.0, 0.5, NULL, b.field));
+    INVALID("result", stoq_fokker_planck_forward(NULL, NULL, 0.0, 0.5, b.field, NULL));
+    INVALID("model", stoq_fokker_planck_backward(NULL, NULL, 0.5, 0.0, b.field, b.other));
     INVALID("model", stoq_chain_new(NULL, h->action, &h->layout, &h->options, &b.chain));
     INVALID("layout", stoq_chain_new(h->model, h->action, NULL, &h->options, &b.chain));
     INVALID("chain", stoq_chain_new(h->model, h->action, &h->layout, &h->options, NULL));
@@ -100,100 +103,10 @@ static void null_pointers(struct handles *h)
     stoq_model_free(NULL);
     stoq_action_free(NULL);
     stoq_chain_free(NULL);
+    stoq_generator_free(NULL);
+    stoq_complex_langevin_free(NULL);
+    stoq_cumulants_free(NULL);
     CHECK(destroyed == 0); /* a failed stoq_action_callback() leaves `user` with the caller */
-}
-
-static void struct_sizes(struct handles *h)
-{
-    struct { stoq_layout_t known; char later[64]; } grown;
-    stoq_layout_t layout = h->layout;
-    stoq_chain_options_t options = h->options;
-    for (size_t size = 0; size < sizeof layout; size += 8) {
-        layout.struct_size = size;
-        INVALID("layout->struct_size", stoq_action_phi4(&layout, KAPPA, LAMBDA, &b.action));
-    }
-    for (size_t size = 0; size < sizeof options; size += 4) {
-        options.struct_size = size;
-        INVALID("options->struct_size", stoq_chain_new(h->model, NULL, &h->layout, &options, &b.chain));
-    }
-    b.statistics.struct_size = sizeof b.statistics - 8;
-    INVALID("statistics->struct_size", stoq_chain_statistics(h->chain, &b.statistics));
-
-    grown.known = h->layout; /* a program that is newer than the library */
-    grown.known.struct_size = sizeof grown;
-    stoq_action_t *action = NULL;
-    MUST(stoq_action_phi4(&grown.known, KAPPA, LAMBDA, &action));
-    stoq_action_free(action);
-    b.statistics.struct_size = sizeof b.statistics + 8;
-    MUST(stoq_chain_statistics(h->chain, &b.statistics));
-    CHECK(b.statistics.struct_size == sizeof b.statistics + 8);
-}
-
-static void bad_layouts(struct handles *h)
-{
-    const size_t one[2] = {EXTENT, 0}, none[2] = {0, EXTENT}, huge[2] = {(size_t)1 << 40, (size_t)1 << 40};
-    const size_t five[5] = {2, 2, 2, 2, 2}, line[1] = {SITES};
-    INVALID("rank", stoq_layout_init(&b.layout, 0, five));
-    INVALID("rank", stoq_layout_init(&b.layout, 5, five));
-    INVALID("extents", stoq_layout_init(&b.layout, 2, one));
-    INVALID("extents", stoq_layout_init(&b.layout, 2, none));
-    INVALID("extents", stoq_layout_init(&b.layout, 2, huge));
-
-    const ptrdiff_t overlapping[][2] = {{1, 1}, {0, 1}, {2, 1}, {-3, 1}, {PTRDIFF_MAX, 1}, {PTRDIFF_MIN, 1}};
-    for (size_t i = 0; i < sizeof overlapping / sizeof *overlapping; i++) {
-        stoq_layout_t layout = h->layout;
-        memcpy(layout.strides, overlapping[i], sizeof overlapping[i]);
-        INVALID("layout->strides", stoq_chain_new(h->model, NULL, &layout, NULL, &b.chain));
-        INVALID("layout->strides", stoq_action_callback(&layout, zero_action, &b, destroy, &b.action));
-    }
-    stoq_layout_t layout = h->layout;
-    layout.rank = 5;
-    INVALID("layout->rank", stoq_action_phi4(&layout, KAPPA, LAMBDA, &b.action));
-    layout.rank = 0;
-    INVALID("layout->rank", stoq_chain_new(h->model, NULL, &layout, NULL, &b.chain));
-    layout = h->layout;
-    layout.extents[1] = 0;
-    INVALID("layout->extents", stoq_action_phi4(&layout, KAPPA, LAMBDA, &b.action));
-
-    MUST(stoq_layout_init(&layout, 1, line));
-    POLITE(STOQ_SHAPE_MISMATCH, "layout->extents", stoq_chain_new(h->model, NULL, &layout, NULL, &b.chain));
-    stoq_action_t *action = NULL;
-    MUST(stoq_action_phi4(&layout, KAPPA, LAMBDA, &action));
-    POLITE(STOQ_SHAPE_MISMATCH, "action", stoq_chain_new(h->model, action, &h->layout, NULL, &b.chain));
-    stoq_action_free(action);
-    INVALID("kappa", stoq_action_phi4(&h->layout, NAN, LAMBDA, &b.action));
-    INVALID("lambda", stoq_action_phi4(&h->layout, KAPPA, -1.0, &b.action));
-
-    layout = h->layout; /* a layout that spans more memory than there is */
-    layout.strides[0] = PTRDIFF_MAX / 8;
-    layout.strides[1] = 1;
-    POLITE(STOQ_OUT_OF_MEMORY, "field", stoq_action_callback(&layout, zero_action, &b, destroy, &b.action));
-    CHECK(destroyed == 0);
-}
-
-static void bad_options(struct handles *h)
-{
-    static const struct {
-        const char *word;
-        int32_t kernel;
-        uint32_t levels, threads, pool, reserved;
-        double time;
-    } table[] = {
-        {"options->kernel", 0, 6, 1, 8, 0, 0.5},       {"options->kernel", 3, 6, 1, 8, 0, 0.5},
-        {"options->kernel", -1, 6, 1, 8, 0, 0.5},      {"options->levels", 1, 0, 1, 8, 0, 0.5},
-        {"options->levels", 2, 0, 1, 8, 0, 0.5},       {"options->levels", 1, UINT32_MAX, 1, 8, 0, 0.5},
-        {"options->threads", 1, 6, 0, 8, 0, 0.5},      {"options->threads", 1, 6, 1025, 8, 0, 0.5},
-        {"options->threads", 1, 6, UINT32_MAX, 8, 0, 0.5}, {"options->pool", 1, 6, 1, 0, 0, 0.5},
-        {"options->pool", 1, 6, 1, UINT32_MAX, 0, 0.5}, {"options->reserved", 1, 6, 1, 8, 1, 0.5},
-        {"options->renoise_time", 2, 6, 1, 8, 0, 0.0}, {"options->renoise_time", 2, 6, 1, 8, 0, 2.0},
-        {"options->renoise_time", 2, 6, 1, 8, 0, -0.1}, {"options->renoise_time", 2, 6, 1, 8, 0, NAN},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        stoq_chain_options_t options = h->options;
-        options.kernel = table[i].kernel, options.levels = table[i].levels, options.threads = table[i].threads;
-        options.pool = table[i].pool, options.reserved = table[i].reserved, options.renoise_time = table[i].time;
-        INVALID(table[i].word, stoq_chain_new(h->model, NULL, &h->layout, &options, &b.chain));
-    }
 }
 
 static void bad_models(const char *path, struct handles *h)
@@ -320,29 +233,16 @@ static void bad_states(struct handles *h)
 int main(int count, char **words)
 {
     struct handles h;
-    memset(&h, 0, sizeof h);
     CHECK(count == 2 && strcmp(stoq_last_error(), "") == 0 && stoq_last_callback_code() == 0);
     CHECK(stoq_abi_version() == STOQ_ABI_VERSION && strchr(stoq_version(), '.'));
     CHECK(strcmp(stoq_status_name(STOQ_WRONG_ORDER), "STOQ_WRONG_ORDER") == 0);
     CHECK(strcmp(stoq_status_name(-5), "unknown status") == 0);
-    h.layout = square();
-    h.options = options_of(STOQ_KERNEL_PATH);
-    MUST(stoq_model_load(words[1], &h.model));
-    MUST(stoq_action_phi4(&h.layout, KAPPA, LAMBDA, &h.action));
-    MUST(stoq_chain_new(h.model, h.action, &h.layout, &h.options, &h.chain));
-    if (!failures) {
-        memset(&b, 0x5a, sizeof b);
-        for (int i = 0; i < SITES; i++) b.field[i] = 0.25 * i, b.other[i] = -i;
+    if (prepare(&h, words[1])) {
         null_pointers(&h);
-        struct_sizes(&h);
-        bad_layouts(&h);
-        bad_options(&h);
         bad_models(words[1], &h);
         bad_fields_and_order(&h);
         bad_states(&h);
     }
-    stoq_chain_free(h.chain);
-    stoq_action_free(h.action);
-    stoq_model_free(h.model);
+    release(&h);
     return finish("handles");
 }

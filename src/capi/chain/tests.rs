@@ -1,8 +1,11 @@
 //! What cannot be had from C: a panic within a call, and threads that share an action.
 
 use super::*;
+use crate::action::{Action, Interrupt};
 use crate::capi::status::{STOQ_INTERNAL, STOQ_OK, last_error};
-use crate::capi::{stoq_action_callback, stoq_action_free, stoq_action_phi4, stoq_layout_init, stoq_model_free};
+use crate::capi::{
+    stoq_action_callback, stoq_action_free, stoq_action_phi4, stoq_chain_save, stoq_layout_init, stoq_model_free,
+};
 use crate::diffusion::Schedule;
 use crate::fourier::momentum_classes;
 use crate::lattice::Lattice;
@@ -10,6 +13,7 @@ use crate::model::{Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord};
 use crate::nn::{UNet, UNetShape};
 use crate::rng::Stream;
 use crate::score::NativeScore;
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 const SITES: usize = 16;
@@ -31,7 +35,7 @@ fn model() -> *mut stoq_model_t {
     };
     let parameters = total.layout().initial(&Stream::new(1, 0, 0).unwrap());
     let score = NativeScore::new(Model::new(metadata, parameters).unwrap()).unwrap();
-    into_handle(stoq_model_t { score: Arc::new(score) })
+    into_handle(stoq_model_t::trained(score))
 }
 
 fn layout() -> stoq_layout_t {
@@ -83,7 +87,7 @@ fn after_a_panic_the_chain_goes_on_as_if_the_call_had_not_been() {
     let countdown = Arc::new(AtomicI32::new(0));
     let inner = crate::action::Phi4::new(&Lattice::new(&[4, 4]).unwrap(), 0.21, 0.022).unwrap();
     let layout = Layout::contiguous(Lattice::new(&[4, 4]).unwrap());
-    let action = into_handle(stoq_action_t::new(layout, Box::new(Panicking(inner, countdown.clone()))));
+    let action = into_handle(stoq_action_t::built_in(layout, Box::new(Panicking(inner, countdown.clone()))));
     let (chain, reference) = (chain_with(action, 3), chain_with(phi4(), 3));
     let start: [f64; SITES] = std::array::from_fn(|site| 0.3 * ((site * 7) % 5) as f64 - 0.6);
     let (mut field, mut expected) = (start, start);
