@@ -52,6 +52,8 @@ pub enum Purpose {
     ComplexLangevin = 17,
     /// Independent draws of a law that is known exactly.
     Draw = 18,
+    /// Directions of shifts of the topological charge.
+    ChargeShift = 19,
 }
 
 /// Largest chain number.

@@ -10,7 +10,7 @@ use stoq::action::{Action, HostAction, Interrupt, Phi4};
 use stoq::diffusion::Schedule;
 use stoq::error::Error;
 use stoq::kernel::hmc::HmcOptions;
-use stoq::kernel::{Chain, ChainOptions, Composition, Drift, Kernel, Outcome};
+use stoq::kernel::{Chain, ChainOptions, Composition, Drift, Grid, Kernel, Outcome};
 use stoq::lattice::Lattice;
 use stoq::rng::{Purpose, Stream};
 use stoq::score::GaussianScore;
@@ -271,4 +271,34 @@ fn a_composition_applies_its_kernels_in_turn_and_goes_on_from_its_state() {
     assert!(bits(&field) == bits(&copy) && whole.save().unwrap() == second.save().unwrap());
     let same = vec![chain(KERNELS[0], false), chain(KERNELS[7], false)];
     assert!(Composition::new(same).is_err() && Composition::new(vec![]).is_err());
+}
+
+/// Every way to choose the levels gives ascending times that end where they should; a chain's results depend
+/// on the choice, so its saved state names it. A pilot run depends on the seed alone, not on threads.
+#[test]
+fn levels_may_be_chosen_in_every_way() {
+    let score: Arc<dyn stoq::score::Score> = score();
+    let mut action = phi4();
+    let grids = [Grid::Optimal, Grid::Geometric, Grid::Linear, Grid::Pilot];
+    let times: Vec<Vec<f64>> = grids.iter().map(|grid| grid.times(&score, 12, 0.8, 5, 1).unwrap()).collect();
+    for (index, times) in times.iter().enumerate() {
+        assert!(times.len() == 12 && times[11] == 0.8 && times[0] > 0.0, "{times:?}");
+        assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
+        assert_eq!(&grids[index].times(&score, 12, 0.8, 5, 2).unwrap(), times);
+    }
+    let chain = |grid| Chain::new(score.clone(), ChainOptions { levels: 6, grid, ..Default::default() }).unwrap();
+    let mut states = vec![];
+    for grid in grids {
+        let (mut chain, mut field) = (chain(grid), common::hot_start(SITES, 1, 0));
+        for _ in 0..300 {
+            chain.step(&mut field, &mut action).unwrap();
+        }
+        assert!(chain.statistics().acceptance() > 0.3, "{grid:?}: {}", chain.statistics().acceptance());
+        states.push(chain.save().unwrap());
+    }
+    for (index, state) in states.iter().enumerate() {
+        for (other, grid) in grids.into_iter().enumerate() {
+            assert_eq!(chain(grid).load(state).is_ok(), index == other);
+        }
+    }
 }

@@ -2,20 +2,24 @@
 
 mod complex;
 mod host;
+mod links;
 mod mixture;
 mod phi4;
 mod quartic;
 mod record;
 mod toy;
+mod u1;
 
 pub use complex::{Complex64, ComplexQuartic};
 pub use host::HostAction;
+pub use links::{GaugeLinks, reduce};
 pub use mixture::{Mixture, MixtureLaw};
 pub(crate) use mixture::{gather, same_components};
 pub use phi4::Phi4;
 pub use record::ActionRecord;
 pub(crate) use toy::one_component;
 pub use toy::{Toy, ToyLaw};
+pub use u1::U1;
 
 use crate::error::Error;
 

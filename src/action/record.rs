@@ -1,6 +1,6 @@
 //! Naming a built-in action in a file.
 
-use super::{Action, ComplexQuartic, Mixture, Phi4, Toy};
+use super::{Action, ComplexQuartic, Mixture, Phi4, Toy, U1};
 use crate::error::{Error, Result};
 use crate::lattice::Lattice;
 use serde::{Deserialize, Serialize};
@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 /// A built-in action by name, with its couplings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ActionRecord {
-    /// `phi4`, `toy`, `two-peak` or `three-peak`.
+    /// `phi4`, `u1`, `toy`, `two-peak` or `three-peak`.
     ///
     /// `complex-gaussian` and `complex-quartic` name a [`ComplexQuartic`], which has no accept step.
     pub name: String,
-    /// Couplings by name: `kappa` and `lambda` for `phi4`; `mu2` and `g` for `toy`; `mu0` and `sigma0`
+    /// Couplings by name: `kappa` and `lambda` for `phi4`; `beta` for `u1`; `mu2` and `g` for `toy`; `mu0` and `sigma0`
     /// for `two-peak`; `radius` and `sigma0` for `three-peak`.
     /// `a`, `b` (and `lambda`) for the complex actions.
     pub couplings: BTreeMap<String, f64>,
@@ -24,6 +24,11 @@ impl ActionRecord {
     pub fn phi4(kappa: f64, lambda: f64) -> Self {
         let couplings = BTreeMap::from([("kappa".to_string(), kappa), ("lambda".to_string(), lambda)]);
         ActionRecord { name: "phi4".into(), couplings }
+    }
+
+    /// The record of [`U1`].
+    pub fn u1(beta: f64) -> Self {
+        Self::named("u1", [("beta", beta)])
     }
 
     /// The record of [`Toy`].
@@ -76,7 +81,7 @@ impl ActionRecord {
     /// [`Error::InvalidArgument`] for an unknown name.
     pub fn is_even(&self) -> Result<bool> {
         match self.name.as_str() {
-            "phi4" | "toy" | "two-peak" => Ok(true),
+            "phi4" | "u1" | "toy" | "two-peak" => Ok(true),
             "three-peak" => Ok(false),
             "complex-gaussian" | "complex-quartic" => Ok(true),
             other => Err(unknown(other)),
@@ -90,7 +95,7 @@ impl ActionRecord {
     pub fn components(&self) -> Result<usize> {
         match self.name.as_str() {
             "phi4" | "toy" | "two-peak" => Ok(1),
-            "three-peak" => Ok(2),
+            "u1" | "three-peak" => Ok(2),
             "complex-gaussian" | "complex-quartic" => Ok(2),
             other => Err(unknown(other)),
         }
@@ -114,6 +119,7 @@ impl ActionRecord {
     pub fn build(&self, lattice: &Lattice) -> Result<Box<dyn Action>> {
         match self.name.as_str() {
             "phi4" => Ok(Box::new(Phi4::new(lattice, self.coupling("kappa")?, self.coupling("lambda")?)?)),
+            "u1" => Ok(Box::new(U1::new(lattice, self.coupling("beta")?)?)),
             "toy" => Ok(Box::new(Toy::new(lattice, self.coupling("mu2")?, self.coupling("g")?)?)),
             "two-peak" => Ok(Box::new(Mixture::two_peak(lattice, self.coupling("mu0")?, self.coupling("sigma0")?)?)),
             "three-peak" => {
@@ -126,5 +132,5 @@ impl ActionRecord {
 }
 
 fn unknown(name: &str) -> Error {
-    Error::invalid("action", name, "phi4, toy, two-peak or three-peak")
+    Error::invalid("action", name, "phi4, u1, toy, two-peak or three-peak")
 }

@@ -7,9 +7,11 @@ pub mod cumulants;
 pub mod effective_action;
 pub mod exact;
 pub mod fokker_planck;
+pub mod gauge_observables;
 pub mod jackknife;
 pub mod likelihood;
 pub mod observables;
+pub mod u1_exact;
 pub mod weights;
 
 pub use autocorrelation::{Estimate, autocorrelation_function, gamma_method, gamma_method_derived};
@@ -18,9 +20,11 @@ pub use cumulants::{BinnedComplexMoments, BinnedCumulants, CumulantAccumulator, 
 pub use effective_action::{effective_action_flow, toy_action_flow};
 pub use exact::{cumulants_of_moments, forward_cumulants, mixture_moments, toy_moments};
 pub use fokker_planck::{Density, FokkerPlanck, FokkerPlanckOptions, score_along};
+pub use gauge_observables::{GaugeSeries, GaugeSummary};
 pub use jackknife::JackknifeEstimate;
 pub use likelihood::{ActionAgreement, action_agreement};
 pub use observables::{FieldSeries, MagnetisationSummary};
+pub use u1_exact::{U1Exact, bessel_ratios};
 pub use weights::{
     WeightEstimate, effective_sample_size, independence_acceptance, log_mean_weight, reweighted_mean, var_log_weight,
 };

@@ -178,7 +178,8 @@ pub(super) fn needs_force(kernel: Kernel) -> bool {
     match kernel {
         Kernel::Hmc(_) => true,
         Kernel::Mala { drift, .. } | Kernel::Langevin { drift, .. } => drift.needs_force(),
-        Kernel::Path | Kernel::Renoise { .. } | Kernel::Likelihood | Kernel::Metropolis { .. } => false,
+        Kernel::Path | Kernel::Renoise { .. } | Kernel::Likelihood => false,
+        Kernel::Metropolis { .. } | Kernel::ChargeShift => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! An exactly corrected update for a chain that somebody else owns.
 
+use super::charge_shift::ChargeShift;
 use super::drift::DriftField;
 use super::hmc::Hmc;
 use super::independence::Independence;
@@ -75,7 +76,7 @@ impl Chain {
         Self::build(&lattice, Some(score), options)
     }
 
-    /// An update by a kernel that needs no score model: HMC, Metropolis, or Langevin moves that follow
+    /// An update by a kernel that needs no score model: HMC, Metropolis, charge shifts, or Langevin moves that follow
     /// the force.
     ///
     /// # Errors
@@ -93,7 +94,7 @@ impl Chain {
         let values = lattice.values();
         // Without a score model its fingerprint is that of nothing; kernels that do not look at it agree.
         let identity = score.as_ref().filter(|_| options.kernel.needs_score()).map_or(0, |score| score.fingerprint());
-        let mover = mover(values, score, &options, stream)?;
+        let mover = mover(lattice, score, &options, stream)?;
         let warm_up = options.warm_up.then(|| WarmUp::new(mover.size()));
         Ok(Chain {
             fingerprint: state::fingerprint(identity, &options),
@@ -359,7 +360,8 @@ fn pending(call: &'static str) -> Error {
 }
 
 /// Makes the kernel.
-fn mover(values: usize, score: Option<Arc<dyn Score>>, options: &ChainOptions, stream: Stream) -> Result<Mover> {
+fn mover(lattice: &Lattice, score: Option<Arc<dyn Score>>, options: &ChainOptions, stream: Stream) -> Result<Mover> {
+    let values = lattice.values();
     let ChainOptions { levels, grid, seed, threads, pool, .. } = *options;
     let needed = || {
         let expected = format!("a score model: the kernel {} proposes with it", options.kernel.name());
@@ -385,6 +387,7 @@ fn mover(values: usize, score: Option<Arc<dyn Score>>, options: &ChainOptions, s
         Kernel::Mala { step, drift } => langevin(step, drift, true)?,
         Kernel::Langevin { step, drift } => langevin(step, drift, false)?,
         Kernel::Hmc(hmc) => Box::new(Hmc::new(values, hmc)?),
+        Kernel::ChargeShift => Box::new(ChargeShift::new(lattice)?),
         Kernel::Metropolis { width } => return Ok(Mover::Sweep(LocalMetropolis::new(width, values))),
     };
     Ok(Mover::Proposer(proposer))

@@ -3,6 +3,7 @@
 //! irreducible kernel (HMC, Metropolis) in a chain.
 
 mod chain;
+mod charge_shift;
 mod composition;
 mod drift;
 pub mod hmc;
@@ -20,6 +21,7 @@ mod state;
 mod warm_up;
 
 pub use chain::Chain;
+pub use charge_shift::ChargeShift;
 pub use composition::Composition;
 pub use levels::Grid;
 pub use options::{ChainOptions, Drift, Kernel, Statistics};

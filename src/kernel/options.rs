@@ -44,6 +44,9 @@ pub enum Kernel {
         /// b.
         drift: Drift,
     },
+    /// One unit of topological charge up or down, spread uniformly, for two-dimensional U(1) gauge theory:
+    /// see [`super::ChargeShift`]. Not irreducible: to be composed with another kernel.
+    ChargeShift,
 }
 
 /// The drift b of a Langevin move.
@@ -107,7 +110,7 @@ impl Kernel {
         match self {
             Kernel::Path | Kernel::Renoise { .. } | Kernel::Likelihood => true,
             Kernel::Mala { drift, .. } | Kernel::Langevin { drift, .. } => drift.needs_score(),
-            Kernel::Hmc(_) | Kernel::Metropolis { .. } => false,
+            Kernel::Hmc(_) | Kernel::Metropolis { .. } | Kernel::ChargeShift => false,
         }
     }
 
@@ -121,6 +124,7 @@ impl Kernel {
             Kernel::Hmc(_) => "hmc",
             Kernel::Metropolis { .. } => "metropolis",
             Kernel::Langevin { .. } => "langevin",
+            Kernel::ChargeShift => "charge-shift",
         }
     }
 
@@ -134,7 +138,7 @@ impl Kernel {
             false => Err(Error::invalid(name, value, "a finite number above 0")),
         };
         match self {
-            Kernel::Path | Kernel::Likelihood => Ok(()),
+            Kernel::Path | Kernel::Likelihood | Kernel::ChargeShift => Ok(()),
             Kernel::Renoise { time } if time > 0.0 && time <= T_END => Ok(()),
             Kernel::Renoise { time } => Err(Error::invalid("renoise_time", time, "a time t* in (0, 1]")),
             Kernel::Mala { step, drift } | Kernel::Langevin { step, drift } => {

@@ -34,6 +34,7 @@ pub(super) fn fingerprint(score: u64, options: &ChainOptions) -> u64 {
         }
         Kernel::Metropolis { width } => (6, vec![width]),
         Kernel::Langevin { step, drift: b } => (7, [&[step][..], &drift(b)].concat()),
+        Kernel::ChargeShift => (8, vec![]),
     };
     let mut hash = crc32fast::Hasher::new();
     hash.update(&[kernel]);

@@ -25,7 +25,7 @@ pub fn run(global: &Global, quick: bool, quartic: bool) -> Result<(), Failure> {
     let action = if quartic { ComplexQuartic::new(1.0, 1.0, 1.0)? } else { ComplexQuartic::gaussian(1.0, 1.0)? };
     let effort = match quick {
         true => Effort { configurations: 8192, training: 3000, steps: 50, samples: 200_000 },
-        false => Effort { configurations: 262_144, training: 40_000, steps: 400, samples: 4_000_000 },
+        false => Effort { configurations: 131_072, training: 25_000, steps: 200, samples: 2_000_000 },
     };
     let name = if quartic { "cl-quartic" } else { "cl-gaussian" };
     let found = run_campaign(action, effort, (global.seed, global.threads), training(global, effort.training))?;
