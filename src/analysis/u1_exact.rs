@@ -4,7 +4,7 @@
 //! The plaquette angles are independent but for one constraint, their sum is 0 modulo 2 pi. With the
 //! characters of the group, exp(beta cos phi) = sum_n I_n(beta) exp(i n phi) (I_n modified Bessel functions),
 //! this gives Z = sum_n I_n(beta)^V and Wilson loops of area A, sum_n I_n^(V-A) I_(n+1)^A / Z
-//! (B. Rusakov, Mod. Phys. Lett. A 5 (1990) 693, eq. 12, for the group U(1)). Reduced to (-pi, pi] the
+//! (B. Rusakov, Mod. Phys. Lett. A 5 (1990) 693, for the group U(1)). Reduced to (-pi, pi] the
 //! angles add up to 2 pi Q; with
 //!
 //!     g(k) = 1/(2 pi) int_(-pi)^(pi) dphi exp(beta cos phi + i k phi),   g(n) = I_n,

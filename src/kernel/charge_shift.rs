@@ -3,7 +3,7 @@
 //! Between sectors of different Q the action has barriers that HMC and local updates hardly pass: tau_int(Q) of
 //! HMC grows exponentially with beta. Here the proposal is the current field plus or minus the field of one
 //! unit of uniform flux, [`GaugeLinks::charge_shift`], either sign with probability 1/2: symmetric, accepted with
-//! min(1, exp(-S' + S)). F. Fucito and S. Solomon, Phys. Lett. B 134 (1984) 230, did this with instantons.
+//! min(1, exp(-S' + S)).
 
 use super::outcome::{Outcome, metropolis};
 use super::proposer::{Proposed, Proposer};
