@@ -11,6 +11,7 @@ pub mod gauge_observables;
 pub mod jackknife;
 pub mod likelihood;
 pub mod observables;
+pub mod selftest;
 pub mod u1_exact;
 pub mod weights;
 
@@ -24,6 +25,7 @@ pub use gauge_observables::{GaugeSeries, GaugeSummary};
 pub use jackknife::JackknifeEstimate;
 pub use likelihood::{ActionAgreement, action_agreement};
 pub use observables::{FieldSeries, MagnetisationSummary};
+pub use selftest::{SelftestOptions, selftest};
 pub use u1_exact::{U1Exact, bessel_ratios};
 pub use weights::{
     WeightEstimate, effective_sample_size, independence_acceptance, log_mean_weight, reweighted_mean, var_log_weight,

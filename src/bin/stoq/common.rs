@@ -1,12 +1,13 @@
 //! What all commands share: options, progress, JSON, interruption.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
+use ndarray_npy::ReadNpyExt;
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use stoq::action::ActionRecord;
-use stoq::analysis::Estimate;
+use stoq::analysis::WeightEstimate;
 use stoq::lattice::Lattice;
 use stoq::{Error, Result};
 
@@ -16,6 +17,9 @@ pub struct Global {
     /// Write a machine-readable result to this file (- for standard output)
     #[arg(long, global = true, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Read flags from this TOML file, each under its own name; those on the command line come first
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Threads
     #[arg(long, global = true, default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub threads: usize,
@@ -50,48 +54,6 @@ impl std::fmt::Display for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Failure::Input(error)
-    }
-}
-
-/// Systems that the command line knows.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum System {
-    /// Lattice phi^4: --kappa, --lambda
-    Phi4,
-}
-
-/// A system with couplings on a lattice.
-#[derive(Args, Debug)]
-pub struct SystemOptions {
-    /// The system
-    pub system: System,
-    /// Hopping parameter
-    #[arg(long)]
-    pub kappa: f64,
-    /// Quartic coupling
-    #[arg(long, default_value_t = 0.022)]
-    pub lambda: f64,
-    /// Extents, slowest axis first, for example 16,16
-    #[arg(long, value_delimiter = ',', required = true)]
-    pub extent: Vec<usize>,
-}
-
-impl SystemOptions {
-    /// The lattice.
-    pub fn lattice(&self) -> Result<Lattice> {
-        Lattice::new(&self.extent)
-    }
-
-    /// The action's name and couplings.
-    pub fn record(&self) -> ActionRecord {
-        match self.system {
-            System::Phi4 => ActionRecord::phi4(self.kappa, self.lambda),
-        }
-    }
-
-    /// For the result file.
-    pub fn parameters(&self) -> Value {
-        json!({"system": "phi4", "kappa": self.kappa, "lambda": self.lambda, "extent": self.extent})
     }
 }
 
@@ -155,13 +117,19 @@ impl Reporter {
     }
 }
 
+/// Prints a line to standard output. A reader who closed the pipe has seen enough: not an error.
+pub fn print_line(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
 /// Prints a line unless quiet.
 pub fn say(global: &Global, text: &str) {
     let to_standard_output = global.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
     match (global.quiet, to_standard_output) {
         (true, _) => {}
         (false, true) => eprintln!("{text}"),
-        (false, false) => println!("{text}"),
+        (false, false) => print_line(text),
     }
 }
 
@@ -189,14 +157,48 @@ impl Record {
         let text = serde_json::to_string_pretty(&Value::Object(self.0))
             .map_err(|error| Error::Internal(format!("result file: {error}")))?;
         if path.as_os_str() == "-" {
-            println!("{text}");
+            print_line(&text);
             return Ok(());
         }
         stoq::files::write_atomically(path, format!("{text}\n").as_bytes())
     }
 }
 
-/// An estimate in the result file.
-pub fn estimate(estimate: &Estimate) -> Value {
-    json!({"value": estimate.value, "error": estimate.error, "tau_int": estimate.tau_int, "tau_int_error": estimate.tau_int_error})
+/// Fields of `components` values a site from an `.npy` array of float64 or float32 of shape (configurations,
+/// extents...), or (configurations, components, extents...): the lattice, and the fields one after the other.
+pub fn read_fields(path: &Path, components: usize) -> Result<(Lattice, Vec<f64>)> {
+    let open = || std::fs::File::open(path).map(std::io::BufReader::new).map_err(|source| Error::io(path, source));
+    let array: ArrayD<f64> = match ArrayD::<f64>::read_npy(open()?) {
+        Ok(array) => array,
+        Err(_) => match ArrayD::<f32>::read_npy(open()?) {
+            Ok(array) => array.mapv(f64::from),
+            Err(error) => {
+                let value = format!("{} ({error})", path.display());
+                return Err(Error::invalid("data file", value, "a .npy array of float64 or float32"));
+            }
+        },
+    };
+    let shape = array.shape().to_vec();
+    let first = if components == 1 { 1 } else { 2 };
+    if components != 1 && shape.get(1) != Some(&components) {
+        let expected = format!("(configurations, {components} components, extents...)");
+        return Err(Error::shape(&format!("{}", path.display()), shape, expected));
+    }
+    let lattice = Lattice::new(shape.get(first..).unwrap_or(&[]))?.with_components(components)?;
+    Ok((lattice, array.iter().copied().collect()))
+}
+
+/// Writes fields that lie one after the other, in the shape that [`read_fields`] reads.
+pub fn write_fields(path: &Path, lattice: &Lattice, fields: &[f64]) -> Result<()> {
+    let components = Some(lattice.components()).filter(|&components| components > 1);
+    let leading = std::iter::once(fields.len() / lattice.values()).chain(components);
+    let shape: Vec<usize> = leading.chain(lattice.extents().iter().copied()).collect();
+    let array = ArrayViewD::from_shape(IxDyn(&shape), fields)
+        .map_err(|error| Error::Internal(format!("npy shape: {error}")))?;
+    stoq::files::write_npy(path, &array)
+}
+
+/// A value with its error in the result file.
+pub fn pair(estimate: &WeightEstimate) -> Value {
+    json!({"value": estimate.value, "error": estimate.error})
 }

@@ -1,14 +1,19 @@
 //! `stoq data`: equilibrium configurations.
 
-use super::common::{Failure, Global, Record, Reporter, SystemOptions, estimate, interruption, say};
+use super::common::{Failure, Global, Record, Reporter, interruption, say};
+use super::observables::{self, Meter};
+use super::system::SystemOptions;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use stoq::Error;
-use stoq::sampler::{EquilibriumOptions, EquilibriumSampler};
+use stoq::action::{Action, ActionRecord, MixtureLaw, ToyLaw, finite_action};
+use stoq::lattice::Lattice;
+use stoq::rng::Stream;
+use stoq::sampler::{ComplexLangevin, EquilibriumOptions, EquilibriumSampler, IndependentSampler};
 use stoq::train::Dataset;
+use stoq::{Error, Result};
 
 /// Options of `stoq data`.
 #[derive(Args)]
@@ -18,69 +23,173 @@ pub struct Options {
     /// Configurations to write
     #[arg(long)]
     configs: usize,
-    /// Sweeps (an HMC trajectory and some cluster flips) between two configurations
-    #[arg(long, default_value_t = 10)]
-    sweeps: usize,
-    /// Sweeps before the first configuration
-    #[arg(long, default_value_t = 500)]
-    thermalise: usize,
+    /// Between two configurations: sweeps of phi4 (an HMC trajectory and some cluster flips) [default: 10], or
+    /// intervals of the relaxation time of complex Langevin [default: 5]
+    #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    sweeps: Option<usize>,
+    /// As many before the first configuration [default: 500, complex Langevin 50]
+    #[arg(long)]
+    thermalise: Option<usize>,
     /// The .npy file; a .json file of the same name says how it was made
     #[arg(short, long)]
     output: PathBuf,
 }
 
+/// Where the configurations come from.
+enum Source {
+    /// HMC and cluster flips.
+    Equilibrium(Box<EquilibriumSampler>, usize),
+    /// Drawn one by one from the exact law.
+    Independent(IndependentSampler, Box<dyn Action>),
+    /// Complex Langevin, which has no accept step.
+    Complex(Box<ComplexLangevin>, usize),
+}
+
+impl Source {
+    fn new(global: &Global, options: &Options, record: &ActionRecord, lattice: &Lattice) -> Result<Self> {
+        let of = |name: &str| record.coupling(name);
+        let sweeps = options.sweeps;
+        if options.system.system.is_complex() {
+            let mut process = ComplexLangevin::new(record.complex()?, lattice, global.seed, 0)?;
+            process.thermalise(options.thermalise.unwrap_or(50) as f64 * process.interval())?;
+            return Ok(Source::Complex(Box::new(process), sweeps.unwrap_or(5)));
+        }
+        if record.name == "phi4" {
+            let sweeps = sweeps.unwrap_or(10);
+            let sampling = EquilibriumOptions { sweeps, ..EquilibriumOptions::default() };
+            let (kappa, lambda) = (of("kappa")?, of("lambda")?);
+            let mut sampler = EquilibriumSampler::with_options(lattice, kappa, lambda, global.seed, 0, sampling)?;
+            let thermalise = options.thermalise.unwrap_or(500);
+            say(global, &format!("thermalising {thermalise} sweeps"));
+            sampler.thermalise(thermalise)?;
+            return Ok(Source::Equilibrium(Box::new(sampler), sweeps));
+        }
+        for (flag, given) in [("--sweeps", sweeps), ("--thermalise", options.thermalise)] {
+            if let Some(value) = given {
+                let expected = format!("no such flag: configurations of {} are drawn independently", record.name);
+                return Err(Error::invalid(flag, value, &expected));
+            }
+        }
+        Ok(Source::Independent(independent(record, lattice)?, record.build(lattice)?))
+    }
+
+    fn algorithm(&self) -> &'static str {
+        match self {
+            Source::Equilibrium(..) => "HMC with Wolff cluster flips of sign(phi)",
+            Source::Independent(..) => "independent draws from the exact law",
+            Source::Complex(..) => "complex Langevin with real noise, adaptive Heun steps (no accept step)",
+        }
+    }
+
+    /// Writes configuration `index` into `field`; its action, if it has one.
+    fn next(&mut self, seed: u64, index: usize, field: &mut [f64]) -> Result<Option<f64>> {
+        match self {
+            Source::Equilibrium(sampler, _) => {
+                field.copy_from_slice(sampler.next_configuration()?);
+                finite_action(sampler.action(), field)
+            }
+            Source::Independent(sampler, action) => {
+                sampler.draw(&Stream::new(seed, 0, index as u64)?, field)?;
+                finite_action(&mut **action, field)
+            }
+            Source::Complex(process, intervals) => {
+                for _ in 0..*intervals {
+                    process.next_configuration()?;
+                }
+                field.copy_from_slice(process.field());
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The sampler of a law of independent sites.
+pub fn independent(record: &ActionRecord, lattice: &Lattice) -> Result<IndependentSampler> {
+    let (of, lattice) = (|name: &str| record.coupling(name), lattice.clone());
+    match record.name.as_str() {
+        "toy" => IndependentSampler::toy(lattice, ToyLaw::new(of("mu2")?, of("g")?)?),
+        "two-peak" => IndependentSampler::mixture(lattice, MixtureLaw::two_peak(of("mu0")?, of("sigma0")?)?),
+        _ => IndependentSampler::mixture(lattice, MixtureLaw::three_peak(of("radius")?, of("sigma0")?)?),
+    }
+}
+
 /// Runs the command.
-pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
+pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failure> {
     let start = Instant::now();
-    let lattice = options.system.lattice()?;
-    let (kappa, lambda) = (options.system.kappa, options.system.lambda);
-    let sampling = EquilibriumOptions { sweeps: options.sweeps, ..EquilibriumOptions::default() };
-    let mut sampler = EquilibriumSampler::with_options(&lattice, kappa, lambda, global.seed, 0, sampling)?;
-    say(global, &format!("thermalising {} sweeps", options.thermalise));
-    sampler.thermalise(options.thermalise)?;
+    let (record, lattice) = (options.system.record()?, options.system.lattice()?);
+    let mut source = Source::new(global, options, &record, &lattice)?;
     let stop = interruption();
     let mut reporter = Reporter::new(global, options.configs as u64);
+    let mut meter = Meter::new(Some(&record), &lattice)?;
+    let mut field = vec![0.0; lattice.values()];
     let mut fields = Vec::with_capacity(options.configs * lattice.values());
     for index in 0..options.configs {
         if stop.load(Ordering::SeqCst) {
             return Err(Failure::Interrupted);
         }
-        fields.extend(sampler.next_configuration()?.iter().map(|&x| x as f32));
+        let action = source.next(global.seed, index, &mut field)?;
+        meter.measure(&field, action)?;
+        fields.extend(field.iter().map(|&x| x as f32));
         reporter.update(index as u64 + 1, "configurations");
     }
     reporter.finish();
-    let report = sampler.report()?;
-    Dataset::new(lattice, fields)?.save(&options.output)?;
-    let sidecar = json!({
-        "format": "numpy float32, C order, shape (configurations, extents)",
+    Dataset::new(lattice.clone(), fields)?.save(&options.output)?;
+    let rows = meter.rows()?;
+    let observables = observables::json(&rows);
+    let mut sidecar = json!({
+        "format": if lattice.components() == 1 { "numpy float32, C order, shape (configurations, extents)" }
+                  else { "numpy float32, C order, shape (configurations, components, extents)" },
         "version": env!("CARGO_PKG_VERSION"),
-        "action": options.system.record(),
-        "extent": options.system.extent,
+        "action": record,
+        "extent": lattice.extents(),
+        "components": lattice.components(),
         "configurations": options.configs,
-        "sweeps": options.sweeps,
-        "algorithm": "HMC with Wolff cluster flips of sign(phi)",
-        "hmc_acceptance": report.hmc_acceptance,
+        "algorithm": source.algorithm(),
         "seed": global.seed,
-        "observables": {"abs_mag": estimate(&report.abs_mag), "phi2": estimate(&report.phi2)},
+        "observables": observables,
     });
+    say(global, &format!("{} configurations: {}", options.configs, source.algorithm()));
+    let acceptance = describe(global, &source, &mut sidecar)?;
     let text = serde_json::to_string_pretty(&sidecar).map_err(|error| Error::Internal(error.to_string()))?;
     stoq::files::write_atomically(&sidecar_path(&options.output), format!("{text}\n").as_bytes())?;
-    let line = |name: &str, e: &stoq::analysis::Estimate| {
-        format!("  {name:<10} {:.6} +- {:.6}   tau_int {:.2}", e.value, e.error, e.tau_int)
-    };
-    say(global, &format!("{} configurations, HMC acceptance {:.3}", options.configs, report.hmc_acceptance));
-    say(global, &line("abs_mag", &report.abs_mag));
-    say(global, &line("phi2", &report.phi2));
-    let mut parameters = options.system.parameters();
+    observables::print(global, &rows);
+    let mut parameters = options.system.parameters()?;
     parameters["configs"] = json!(options.configs);
-    parameters["sweeps"] = json!(options.sweeps);
-    parameters["thermalise"] = json!(options.thermalise);
     parameters["seed"] = json!(global.seed);
-    let mut record = Record::new("data", parameters);
-    record.set("observables", json!({"abs_mag": estimate(&report.abs_mag), "phi2": estimate(&report.phi2)}));
-    record.set("acceptance", json!({"value": report.hmc_acceptance}));
-    record.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));
-    Ok(record.write(global)?)
+    for key in ["sweeps", "intervals"] {
+        if let Some(value) = sidecar.get(key) {
+            parameters[key] = value.clone();
+        }
+    }
+    let mut result = Record::new("data", parameters);
+    result.set("observables", observables.into());
+    if let Some(acceptance) = acceptance {
+        result.set("acceptance", json!({"value": acceptance}));
+    }
+    result.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));
+    Ok(result.write(global)?)
+}
+
+/// How the sampler ran, into the sidecar; the acceptance, if there is one.
+fn describe(global: &Global, source: &Source, sidecar: &mut Value) -> Result<Option<f64>> {
+    match source {
+        Source::Equilibrium(sampler, sweeps) => {
+            let report = sampler.report()?;
+            sidecar["hmc_acceptance"] = json!(report.hmc_acceptance);
+            sidecar["sweeps"] = json!(sweeps);
+            say(global, &format!("HMC acceptance {:.3}", report.hmc_acceptance));
+            Ok(Some(report.hmc_acceptance))
+        }
+        Source::Independent(..) => Ok(None),
+        Source::Complex(process, intervals) => {
+            let report = process.report();
+            sidecar["intervals"] = json!(intervals);
+            sidecar["langevin_time_between_configurations"] = json!(*intervals as f64 * process.interval());
+            sidecar["largest_imaginary_part"] = json!(report.largest_y);
+            say(global, &format!("Langevin time {:.1}, largest |y| {:.4}", report.time, report.largest_y));
+            Ok(None)
+        }
+    }
 }
 
 /// The file beside the data that says what they are.

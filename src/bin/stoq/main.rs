@@ -3,12 +3,21 @@
 mod chain;
 mod check;
 mod common;
+mod config;
 mod data;
 mod info;
+mod kernels;
+mod likelihood;
+mod observables;
 mod reproduce;
+mod sample;
+mod saved;
+mod scores;
+mod selftest;
+mod system;
 mod train;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use common::{Failure, Global};
 use std::process::ExitCode;
 
@@ -29,23 +38,39 @@ enum Command {
     Train(train::Options),
     /// Measure the weights of a model's proposals: Var(log w), ESS, exact acceptance
     Check(check::Options),
+    /// Generate samples from a model: approximate, with log weights
+    Sample(sample::Options),
+    /// log q of configurations under a model, by its probability flow, against the action
+    Likelihood(likelihood::Options),
     /// Run a Markov chain with one or several kernels
     Chain(chain::Options),
     /// Reproduce a table or figure: ours beside the exact and the published values
     Reproduce(reproduce::Options),
+    /// Test forces, reversibility and detailed balance
+    Selftest(selftest::Options),
     /// Show the version, or what a model file says about itself
     Info(info::Options),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let words = match config::expand(&Cli::command(), std::env::args_os().collect()) {
+        Ok(words) => words,
+        Err(error) => {
+            eprintln!("stoq: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let cli = Cli::parse_from(words);
     let global = &cli.global;
     let result = match &cli.command {
         Command::Data(options) => data::run(global, options),
         Command::Train(options) => train::run(global, options),
         Command::Check(options) => check::run(global, options),
+        Command::Sample(options) => sample::run(global, options),
+        Command::Likelihood(options) => likelihood::run(global, options),
         Command::Chain(options) => chain::run(global, options),
         Command::Reproduce(options) => reproduce::run(global, options),
+        Command::Selftest(options) => selftest::run(global, options),
         Command::Info(options) => info::run(global, options),
     };
     match result {

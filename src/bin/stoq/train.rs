@@ -11,13 +11,14 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use stoq::Error;
 use stoq::action::ActionRecord;
+use stoq::model::{Metadata, Model};
 use stoq::score::NativeScore;
 use stoq::train::{AdamOptions, Dataset, TrainOptions, Trainer};
 
 /// Options of `stoq train`.
 #[derive(Args)]
 pub struct Options {
-    /// Configurations (.npy, shape (configurations, extents...))
+    /// Configurations (.npy, shape (configurations, extents...), or (configurations, components, extents...))
     data: PathBuf,
     /// The model file to write
     #[arg(short, long)]
@@ -48,9 +49,12 @@ const TIMED: u64 = 100;
 /// Runs the command.
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let start = Instant::now();
-    let data = Dataset::load(&options.data)?;
     let action = action_of(options)?;
-    let defaults = TrainOptions::default();
+    let components = action.as_ref().map_or(Ok(1), ActionRecord::components)?;
+    let data = Dataset::load_with_components(&options.data, components)?;
+    // Every system but phi^4 has independent sites.
+    let independent = action.as_ref().is_some_and(|action| action.name != "phi4");
+    let defaults = if independent { TrainOptions::independent_sites() } else { TrainOptions::default() };
     let train = TrainOptions {
         channels: options.channels.clone().unwrap_or(defaults.channels),
         batch: options.batch.unwrap_or(defaults.batch),
@@ -63,7 +67,9 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     };
     let (configurations, lattice) = (data.len(), data.lattice().clone());
     let mut steps = train.steps;
-    let mut trainer = Trainer::new(data, action, train)?;
+    // A complex action has a force on x and y together that no real action has: the data alone teach it.
+    let complex = action.clone().filter(is_complex);
+    let mut trainer = Trainer::new(data, action.filter(|action| !is_complex(action)), train)?;
     say(
         global,
         &format!(
@@ -92,7 +98,11 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
     reporter.finish();
     let training_seconds = clock.elapsed().as_secs_f64();
-    let model = trainer.finish()?;
+    let mut model = trainer.finish()?;
+    if complex.is_some() {
+        let metadata = Metadata { action: complex, ..model.metadata().clone() };
+        model = Model::new(metadata, model.parameters().to_vec())?;
+    }
     model.save(&options.output)?;
     let taken = model.metadata().training.steps;
     say(global, &format!("{}: {taken} steps in {training_seconds:.1} s", options.output.display()));
@@ -102,7 +112,9 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     );
     record.set("loss", json!(model.metadata().training.loss));
     record.set("seconds", json!({"total": start.elapsed().as_secs_f64(), "training": training_seconds}));
-    if let Some(action) = model.metadata().action.clone().filter(|_| options.proposals >= 64) {
+    if let Some(action) =
+        model.metadata().action.clone().filter(|action| options.proposals >= 64 && !is_complex(action))
+    {
         let score = Arc::new(NativeScore::new(model)?);
         let results: Vec<Proposals> = [20, 40, 80]
             .into_iter()
@@ -133,6 +145,11 @@ fn action_of(options: &Options) -> Result<Option<ActionRecord>, Failure> {
     let record = serde_json::from_value(value["action"].clone())
         .map_err(|error| Error::invalid("action", format!("{} ({error})", path.display()), "a name and couplings"))?;
     Ok(Some(record))
+}
+
+/// Complex actions have no weights, and no force on real fields.
+fn is_complex(action: &ActionRecord) -> bool {
+    action.name.starts_with("complex")
 }
 
 fn command_line() -> String {

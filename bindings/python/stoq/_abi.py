@@ -1,0 +1,270 @@
+"""What include/stoq.h declares, for ctypes: ABI 2. bindings/check_declarations.py compares the two."""
+
+import ctypes
+from ctypes import POINTER, c_char_p, c_double, c_int32, c_size_t, c_ssize_t, c_uint32, c_uint64, c_void_p
+
+ABI_VERSION = 2
+
+CONSTANTS = {
+    "STOQ_ABI_VERSION": ABI_VERSION,
+    "STOQ_OK": 0,
+    "STOQ_INVALID_ARGUMENT": 1,
+    "STOQ_SHAPE_MISMATCH": 2,
+    "STOQ_NOT_FINITE": 3,
+    "STOQ_MODEL_FILE": 4,
+    "STOQ_CHAIN_STATE": 5,
+    "STOQ_CALLBACK_STOPPED": 6,
+    "STOQ_WRONG_ORDER": 7,
+    "STOQ_IO": 8,
+    "STOQ_OUT_OF_MEMORY": 9,
+    "STOQ_INTERNAL": 10,
+    "STOQ_SCHEME_VARIANCE_EXPANDING": 1,
+    "STOQ_SCHEME_VARIANCE_PRESERVING": 2,
+    "STOQ_SCHEME_INTERPOLATING": 3,
+    "STOQ_KERNEL_PATH": 1,
+    "STOQ_KERNEL_RENOISE": 2,
+    "STOQ_KERNEL_LIKELIHOOD": 3,
+    "STOQ_KERNEL_MALA": 4,
+    "STOQ_KERNEL_HMC": 5,
+    "STOQ_KERNEL_METROPOLIS": 6,
+    "STOQ_KERNEL_LANGEVIN": 7,
+    "STOQ_DRIFT_FORCE": 1,
+    "STOQ_DRIFT_SCORE": 2,
+    "STOQ_DRIFT_BLEND": 3,
+    "STOQ_LEAPFROG": 1,
+    "STOQ_OMELYAN": 2,
+    "STOQ_GRID_OPTIMAL": 1,
+    "STOQ_GRID_GEOMETRIC": 2,
+    "STOQ_GRID_LINEAR": 3,
+    "STOQ_GRID_PILOT": 4,
+    "STOQ_REJECTED": 0,
+    "STOQ_ACCEPTED": 1,
+    "STOQ_METHOD_EULER_MARUYAMA": 1,
+    "STOQ_METHOD_POSTERIOR": 2,
+    "STOQ_METHOD_ANCESTRAL": 3,
+    "STOQ_METHOD_PREDICTOR_CORRECTOR": 4,
+    "STOQ_METHOD_PROBABILITY_FLOW": 5,
+    "STOQ_METHOD_ANNEALED": 6,
+    "STOQ_ENDING_ZERO": 1,
+    "STOQ_ENDING_DENOISE": 2,
+    "STOQ_ENDING_STOP": 3,
+    "STOQ_CORRECTION_FRACTION": 1,
+    "STOQ_CORRECTION_SIGNAL_TO_NOISE": 2,
+    "STOQ_TRACE_EXACT": 1,
+    "STOQ_TRACE_HUTCHINSON": 2,
+    "STOQ_COORDINATES_WHITENED": 1,
+    "STOQ_COORDINATES_PLAIN": 2,
+    "STOQ_SYMMETRY_NONE": 0,
+    "STOQ_SYMMETRY_EVEN": 1,
+}
+
+
+class Layout(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("rank", c_uint32),
+        ("components", c_uint32),
+        ("extents", c_size_t * 4),
+        ("strides", c_ssize_t * 4),
+        ("component_stride", c_ssize_t),
+    ]
+
+
+class Schedule(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("scheme", c_int32),
+        ("reserved", c_uint32),
+        ("sigma", c_double),
+        ("contraction", c_double),
+    ]
+
+
+class ChainOptions(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("kernel", c_int32),
+        ("levels", c_uint32),
+        ("renoise_time", c_double),
+        ("seed", c_uint64),
+        ("chain", c_uint32),
+        ("threads", c_uint32),
+        ("pool", c_uint32),
+        ("warm_up", c_uint32),
+        ("grid", c_int32),
+        ("drift", c_int32),
+        ("step_size", c_double),
+        ("drift_time", c_double),
+        ("score_weight", c_double),
+        ("trajectory_length", c_double),
+        ("jitter", c_double),
+        ("integrator_steps", c_uint32),
+        ("integrator", c_int32),
+        ("width", c_double),
+    ]
+
+
+class ChainStatistics(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("steps", c_uint64),
+        ("accepted", c_uint64),
+        ("non_finite", c_uint64),
+        ("score_evaluations", c_uint64),
+        ("proposals", c_uint64),
+    ]
+
+
+class GeneratorOptions(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("method", c_int32),
+        ("levels", c_uint32),
+        ("grid", c_int32),
+        ("ending", c_int32),
+        ("times", c_void_p),
+        ("corrections", c_uint32),
+        ("correction", c_int32),
+        ("correction_size", c_double),
+        ("tolerance", c_double),
+        ("tail_moves", c_uint32),
+        ("threads", c_uint32),
+        ("tail_time", c_double),
+        ("tail_step", c_double),
+        ("seed", c_uint64),
+        ("chain", c_uint32),
+        ("batch", c_uint32),
+    ]
+
+
+class LikelihoodOptions(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("trace", c_int32),
+        ("probes", c_uint32),
+        ("coordinates", c_int32),
+        ("threads", c_uint32),
+        ("tolerance", c_double),
+        ("smallest_noise", c_double),
+        ("seed", c_uint64),
+        ("first_sample", c_uint64),
+    ]
+
+
+class ComplexLangevinOptions(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("seed", c_uint64),
+        ("chain", c_uint32),
+        ("reserved", c_uint32),
+        ("interval", c_double),
+        ("step", c_double),
+        ("drift", c_double),
+    ]
+
+
+class FokkerPlanckOptions(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("cells", c_uint32),
+        ("steps", c_uint32),
+        ("reach", c_double),
+        ("variance", c_double),
+    ]
+
+
+STRUCTS = {
+    "stoq_layout_t": Layout,
+    "stoq_schedule_t": Schedule,
+    "stoq_chain_options_t": ChainOptions,
+    "stoq_chain_statistics_t": ChainStatistics,
+    "stoq_generator_options_t": GeneratorOptions,
+    "stoq_likelihood_options_t": LikelihoodOptions,
+    "stoq_complex_langevin_options_t": ComplexLangevinOptions,
+    "stoq_fokker_planck_options_t": FokkerPlanckOptions,
+}
+
+# Pointers to data and handles are c_void_p: addresses of arrays, and what c_void_p holds.
+ActionCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t, c_void_p)
+ForceCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t, c_void_p)
+LocalChangeCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t, c_ssize_t, c_double, c_void_p)
+Destructor = ctypes.CFUNCTYPE(None, c_void_p)
+
+CALLBACKS = {
+    "stoq_action_callback_t": ActionCallback,
+    "stoq_force_callback_t": ForceCallback,
+    "stoq_local_change_callback_t": LocalChangeCallback,
+    "stoq_destructor_t": Destructor,
+}
+
+_layout, _schedule = POINTER(Layout), POINTER(Schedule)
+_fokker_planck = POINTER(FokkerPlanckOptions)
+
+# name: (result, arguments)
+FUNCTIONS = {
+    "stoq_version": (c_char_p, []),
+    "stoq_abi_version": (c_uint32, []),
+    "stoq_last_error": (c_char_p, []),
+    "stoq_last_callback_code": (c_int32, []),
+    "stoq_status_name": (c_char_p, [c_int32]),
+    "stoq_layout_init": (c_int32, [_layout, c_uint32, c_void_p]),
+    "stoq_schedule_init": (c_int32, [_schedule]),
+    "stoq_model_load": (c_int32, [c_char_p, c_void_p]),
+    "stoq_model_from_memory": (c_int32, [c_void_p, c_size_t, c_void_p]),
+    "stoq_model_free": (None, [c_void_p]),
+    "stoq_model_rank": (c_int32, [c_void_p, c_void_p]),
+    "stoq_model_extents": (c_int32, [c_void_p, c_void_p]),
+    "stoq_model_components": (c_int32, [c_void_p, c_void_p]),
+    "stoq_model_metadata": (c_int32, [c_void_p, c_char_p, c_void_p, c_size_t, c_void_p]),
+    "stoq_model_score": (c_int32, [c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "stoq_model_gaussian": (c_int32, [_layout, _schedule, c_void_p, c_void_p]),
+    "stoq_model_free_field": (c_int32, [_layout, _schedule, c_double, c_void_p]),
+    "stoq_model_toy": (c_int32, [_layout, _schedule, c_double, c_double, c_void_p]),
+    "stoq_model_two_peak": (c_int32, [_layout, _schedule, c_double, c_double, c_void_p]),
+    "stoq_model_three_peak": (c_int32, [_layout, _schedule, c_double, c_double, c_void_p]),
+    "stoq_action_phi4": (c_int32, [_layout, c_double, c_double, c_void_p]),
+    "stoq_action_toy": (c_int32, [_layout, c_double, c_double, c_void_p]),
+    "stoq_action_two_peak": (c_int32, [_layout, c_double, c_double, c_void_p]),
+    "stoq_action_three_peak": (c_int32, [_layout, c_double, c_double, c_void_p]),
+    "stoq_action_callback": (c_int32, [_layout, ActionCallback, c_void_p, Destructor, c_void_p]),
+    "stoq_action_set_force": (c_int32, [c_void_p, ForceCallback]),
+    "stoq_action_set_local_change": (c_int32, [c_void_p, LocalChangeCallback]),
+    "stoq_action_free": (None, [c_void_p]),
+    "stoq_action_evaluate": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "stoq_action_force": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "stoq_chain_options_init": (c_int32, [POINTER(ChainOptions)]),
+    "stoq_chain_statistics_init": (c_int32, [POINTER(ChainStatistics)]),
+    "stoq_chain_new": (c_int32, [c_void_p, c_void_p, _layout, POINTER(ChainOptions), c_void_p]),
+    "stoq_chain_free": (None, [c_void_p]),
+    "stoq_chain_step": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "stoq_chain_propose": (c_int32, [c_void_p, c_void_p, c_void_p, c_void_p]),
+    "stoq_chain_resolve": (c_int32, [c_void_p, c_double, c_void_p, c_void_p]),
+    "stoq_chain_freeze": (c_int32, [c_void_p]),
+    "stoq_chain_is_frozen": (c_int32, [c_void_p, c_void_p]),
+    "stoq_chain_move_size": (c_int32, [c_void_p, c_void_p]),
+    "stoq_chain_statistics": (c_int32, [c_void_p, POINTER(ChainStatistics)]),
+    "stoq_chain_save": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
+    "stoq_chain_load": (c_int32, [c_void_p, c_void_p, c_size_t]),
+    "stoq_generator_options_init": (c_int32, [POINTER(GeneratorOptions)]),
+    "stoq_generator_new": (c_int32, [c_void_p, c_void_p, POINTER(GeneratorOptions), c_void_p]),
+    "stoq_generator_generate": (c_int32, [c_void_p, c_uint64, c_size_t, c_void_p, c_void_p]),
+    "stoq_generator_free": (None, [c_void_p]),
+    "stoq_likelihood_options_init": (c_int32, [POINTER(LikelihoodOptions)]),
+    "stoq_likelihood": (c_int32, [c_void_p, POINTER(LikelihoodOptions), c_size_t, c_void_p, c_void_p, c_void_p]),
+    "stoq_complex_langevin_options_init": (c_int32, [POINTER(ComplexLangevinOptions)]),
+    "stoq_complex_langevin_new": (
+        c_int32,
+        [c_double, c_double, c_double, c_size_t, POINTER(ComplexLangevinOptions), c_void_p],
+    ),
+    "stoq_complex_langevin_next": (c_int32, [c_void_p, c_void_p]),
+    "stoq_complex_langevin_free": (None, [c_void_p]),
+    "stoq_cumulants_new": (c_int32, [c_size_t, c_void_p]),
+    "stoq_cumulants_push": (c_int32, [c_void_p, c_size_t, c_void_p]),
+    "stoq_cumulants_merge": (c_int32, [c_void_p, c_void_p]),
+    "stoq_cumulants_estimate": (c_int32, [c_void_p, c_int32, c_void_p, c_void_p, c_void_p]),
+    "stoq_cumulants_free": (None, [c_void_p]),
+    "stoq_fokker_planck_options_init": (c_int32, [_fokker_planck]),
+    "stoq_fokker_planck_points": (c_int32, [_schedule, _fokker_planck, c_double, c_void_p]),
+    "stoq_fokker_planck_forward": (c_int32, [_schedule, _fokker_planck, c_double, c_double, c_void_p, c_void_p]),
+    "stoq_fokker_planck_backward": (c_int32, [c_void_p, _fokker_planck, c_double, c_double, c_void_p, c_void_p]),
+}

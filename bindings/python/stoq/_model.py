@@ -1,0 +1,113 @@
+"""Score models, and what is read off them."""
+
+import ctypes
+import os
+
+import numpy as np
+
+from . import _abi
+from ._field import Layout, contiguous
+from ._library import Handle, Scheme, call, library, options
+
+
+class Schedule:
+    """A noise schedule; options: scheme, sigma, contraction, see stoq_schedule_t."""
+
+    def __init__(self, **given):
+        self.struct = options(_abi.Schedule, library.stoq_schedule_init, given)
+
+    def __repr__(self):
+        scheme = Scheme(self.struct.scheme).name
+        return f"Schedule({scheme}, sigma={self.struct.sigma}, contraction={self.struct.contraction})"
+
+
+def reference(schedule):
+    """A pointer to a schedule, or None for the default one."""
+    return None if schedule is None else ctypes.byref(schedule.struct)
+
+
+class Model(Handle):
+    """A score model. It never changes: several threads may use it at once."""
+
+    _free = "stoq_model_free"
+
+    def __init__(self, *_):
+        raise TypeError("make a model with Model.load, from_memory, gaussian, free_field, toy, two_peak or three_peak")
+
+    @classmethod
+    def _new(cls, function, *arguments):
+        model = cls.__new__(cls)
+        model._make(function, *arguments)
+        model.layout = model._read_layout()
+        return model
+
+    @classmethod
+    def load(cls, path):
+        """Reads a model file."""
+        return cls._new(library.stoq_model_load, os.fsencode(path))
+
+    @classmethod
+    def from_memory(cls, contents):
+        """Reads a model from bytes that hold what a file holds."""
+        contents = bytes(contents)
+        return cls._new(library.stoq_model_from_memory, contents, len(contents))
+
+    @classmethod
+    def gaussian(cls, layout, covariance, schedule=None):
+        """The model of Gaussian data; covariance[k] = <|phi_p|^2> at p_mu = 2 pi k_mu / extent_mu, of shape extents."""
+        covariance = contiguous("covariance", covariance, layout.extents)
+        struct, address = ctypes.byref(layout.struct), covariance.ctypes.data
+        return cls._new(library.stoq_model_gaussian, struct, reference(schedule), address)
+
+    @classmethod
+    def free_field(cls, layout, kappa, schedule=None):
+        """The model of the free field: C(p) = 1 / (2 - 4 kappa sum_mu cos p_mu)."""
+        return cls._new(library.stoq_model_free_field, ctypes.byref(layout.struct), reference(schedule), kappa)
+
+    @classmethod
+    def toy(cls, layout, mu2, g, schedule=None):
+        """The exact model of Action.toy."""
+        return cls._new(library.stoq_model_toy, ctypes.byref(layout.struct), reference(schedule), mu2, g)
+
+    @classmethod
+    def two_peak(cls, layout, mu0, sigma0, schedule=None):
+        """The exact model of Action.two_peak."""
+        return cls._new(library.stoq_model_two_peak, ctypes.byref(layout.struct), reference(schedule), mu0, sigma0)
+
+    @classmethod
+    def three_peak(cls, layout, radius, sigma0, schedule=None):
+        """The exact model of Action.three_peak."""
+        return cls._new(library.stoq_model_three_peak, ctypes.byref(layout.struct), reference(schedule), radius, sigma0)
+
+    def _read_layout(self):
+        rank, components, extents = ctypes.c_uint32(), ctypes.c_uint32(), (ctypes.c_size_t * 4)()
+        call(library.stoq_model_rank, self.handle, ctypes.byref(rank))
+        call(library.stoq_model_extents, self.handle, extents)
+        call(library.stoq_model_components, self.handle, ctypes.byref(components))
+        return Layout(extents[: rank.value], components.value)
+
+    def metadata(self, key="metadata"):
+        """What a trained model says about itself, such as "schedule.scheme": a text, or JSON."""
+        needed, key = ctypes.c_size_t(), key.encode()
+        call(library.stoq_model_metadata, self.handle, key, None, 0, ctypes.byref(needed))
+        text = ctypes.create_string_buffer(needed.value)
+        call(library.stoq_model_metadata, self.handle, key, text, needed.value, None)
+        return text.value.decode()
+
+    def score(self, fields, times):
+        """s(x, t) = grad_x log p_t(x) of fields of shape (batch, *layout.shape) at `batch` times in (0, 1]."""
+        fields = contiguous("fields", fields, (-1, *self.layout.shape))
+        times = contiguous("times", times, (len(fields),))
+        scores = np.empty_like(fields)
+        addresses = times.ctypes.data, fields.ctypes.data, scores.ctypes.data
+        call(library.stoq_model_score, self.handle, len(fields), *addresses)
+        return scores
+
+    def likelihood(self, fields, **given):
+        """log q of fields of shape (count, *layout.shape), and its errors; approximate, see stoq_likelihood()."""
+        fields = contiguous("fields", fields, (-1, *self.layout.shape))
+        struct = options(_abi.LikelihoodOptions, library.stoq_likelihood_options_init, given)
+        density, error = np.empty(len(fields)), np.empty(len(fields))
+        addresses = fields.ctypes.data, density.ctypes.data, error.ctypes.data
+        call(library.stoq_likelihood, self.handle, ctypes.byref(struct), len(fields), *addresses)
+        return density, error

@@ -1,0 +1,76 @@
+//! The C++ header as C++17 sees it: `tests/cpp/*.cpp`, compiled against `include/stoq.hpp` and the shared library
+//! by every C++ compiler of the machine, with the address and undefined-behaviour sanitizers where they are.
+
+mod common;
+
+use common::{library_folder, root};
+use std::path::Path;
+use std::process::Command;
+
+const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-pedantic", "-Werror"];
+const SANITIZERS: &str = "-fsanitize=address,undefined";
+
+/// Those of g++ and clang++ that are here.
+fn compilers() -> Vec<&'static str> {
+    let works = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|run| run.status.success());
+    let found: Vec<_> = ["g++", "clang++"].into_iter().filter(works).collect();
+    if found.is_empty() {
+        eprintln!("skipped: there is no C++ compiler, neither `g++` nor `clang++`");
+    }
+    found
+}
+
+fn compile(compiler: &mut Command) {
+    compiler.args(WARNINGS).arg("-I").arg(root().join("include"));
+    let built = compiler.output().unwrap();
+    assert!(built.status.success(), "{compiler:?}: {}", String::from_utf8_lossy(&built.stderr));
+}
+
+fn sanitizers_link(compiler: &str, folder: &Path) -> bool {
+    let (source, program) = (folder.join("probe.cpp"), folder.join("probe"));
+    std::fs::write(&source, "int main() { return 0; }\n").unwrap();
+    let built = Command::new(compiler).arg(SANITIZERS).arg(&source).arg("-o").arg(&program).output();
+    let runs = Command::new(&program).output();
+    matches!((built, runs), (Ok(built), Ok(runs)) if built.status.success() && runs.status.success())
+}
+
+/// It needs nothing before it, may be included twice, and is valid in later standards.
+#[test]
+fn header_compiles_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("alone.cpp");
+    std::fs::write(&source, "#include <stoq.hpp>\n#include <stoq.hpp>\n").unwrap();
+    for compiler in compilers() {
+        for standard in ["-std=c++17", "-std=c++20"] {
+            compile(Command::new(compiler).args([standard, "-Wshadow", "-Wconversion", "-fsyntax-only"]).arg(&source));
+        }
+    }
+}
+
+#[test]
+fn classes_follow_the_host() {
+    for compiler in compilers() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path();
+        let (library, program) = (library_folder(folder), folder.join("chain"));
+        let mut command = Command::new(compiler);
+        command.args(["-std=c++17", "-g", "-O1", "-ffp-contract=off"]);
+        if sanitizers_link(compiler, folder) {
+            command.args([SANITIZERS, "-fno-sanitize-recover=all"]);
+        } else {
+            eprintln!("without sanitizers: they do not link here");
+        }
+        let sources = ["chain.cpp", "host.cpp", "allocations.cpp"].map(|file| root().join("tests/cpp").join(file));
+        compile(command.args(sources).arg("-o").arg(&program).arg("-L").arg(&library).arg("-lstoq"));
+        let paths = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
+        let mut run = Command::new(&program);
+        run.arg(root().join("examples/models/phi4_16x16_kappa0.27.onnx"));
+        let run = run.envs(paths.map(|name| (name, &library))).output().unwrap();
+        let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+        assert!(run.status.success(), "{compiler}: {out}{errors}");
+        // The library prints nothing, and the program one line.
+        assert_eq!(out.lines().count(), 1, "{out}");
+        assert_eq!(errors, "");
+        eprint!("{compiler}: {out}");
+    }
+}
