@@ -92,11 +92,11 @@ pub(super) fn read(chain: &mut Chain, bytes: &[u8]) -> Result<()> {
         kernel.set_size(size)?;
     }
     let (valid, log_ratio) = (next() == 1, f64::from_bits(next()));
-    if let Mover::Proposer(proposer) = &mut chain.mover {
-        if let Some(carried) = proposer.carried_mut() {
-            (carried.valid, carried.log_ratio) = (valid, log_ratio);
-            carried.field.iter_mut().for_each(|value| *value = f64::from_bits(next()));
-        }
+    if let Mover::Proposer(proposer) = &mut chain.mover
+        && let Some(carried) = proposer.carried_mut()
+    {
+        (carried.valid, carried.log_ratio) = (valid, log_ratio);
+        carried.field.iter_mut().for_each(|value| *value = f64::from_bits(next()));
     }
     chain.step = step;
     chain.warm_up = warm.then_some(WarmUp { decisions, log_size, average, size: warm_size });

@@ -177,7 +177,7 @@ impl Decider {
         Ok(Decider { chain, fault, told: None, stream: Stream::new(seed, 1000 + index, 0)?, step: 0 })
     }
 
-    fn step(&mut self, action: &mut dyn Action, field: &mut Vec<f64>) -> Result<()> {
+    fn step(&mut self, action: &mut dyn Action, field: &mut [f64]) -> Result<()> {
         match self.fault {
             Fault::None => self.chain.step(field, action).map(|_| ()),
             Fault::HalfChange => self.chain.step(field, &mut HalfChange(action)).map(|_| ()),
@@ -185,12 +185,12 @@ impl Decider {
         }
     }
 
-    fn decide_wrongly(&mut self, action: &mut dyn Action, field: &mut Vec<f64>) -> Result<()> {
+    fn decide_wrongly(&mut self, action: &mut dyn Action, field: &mut [f64]) -> Result<()> {
         let stream = self.stream.at_step(self.step);
         self.step += 1;
         let told = match (&self.told, self.fault) {
             (Some(told), Fault::Stale) => told.clone(),
-            _ => field.clone(),
+            _ => field.to_vec(),
         };
         let log_hastings = match self.chain.propose_with(&told, Some(&mut *action)) {
             Ok(value) => value,

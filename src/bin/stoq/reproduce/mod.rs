@@ -27,6 +27,8 @@ enum Experiment {
     Kernels,
     /// Cumulants of two peaks at the end of the backward process
     TwoPeak,
+    /// The same with a trained network
+    TwoPeakNetwork,
     /// Free energies from path weights
     FreeEnergy,
     /// Acceptance for every way to choose the levels
@@ -44,6 +46,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     match options.experiment {
         Experiment::Kernels => kernels::run(global, options.quick),
         Experiment::TwoPeak => two_peak::run(global, options.quick),
+        Experiment::TwoPeakNetwork => two_peak::run_network(global, options.quick),
         Experiment::FreeEnergy => weights::free_energy(global, options.quick),
         Experiment::Levels => weights::levels(global, options.quick),
         Experiment::Toy => toy::run(global, options.quick),
