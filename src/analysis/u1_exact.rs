@@ -7,7 +7,7 @@
 //! (B. Rusakov, Mod. Phys. Lett. A 5 (1990) 693, for the group U(1)). Reduced to (-pi, pi] the
 //! angles add up to 2 pi Q; with
 //!
-//!     g(k) = 1/(2 pi) int_(-pi)^(pi) dphi exp(beta cos phi + i k phi),   g(n) = I_n,
+//!   g(k) = 1/(2 pi) int_(-pi)^(pi) dphi exp(beta cos phi + i k phi),   g(n) = I_n,
 //!
 //! for any real k, P(Q) = int dk g(k)^V exp(-2 pi i k Q) / Z, and Z(theta) = sum_n g(n + theta/2pi)^V. Integrating
 //! the character expansion, g(k) = sum_m I_m sin(pi (k-m)) / (pi (k-m)).

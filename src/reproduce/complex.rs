@@ -17,8 +17,6 @@ pub struct Effort {
     pub configurations: usize,
     /// Training steps.
     pub training: u64,
-    /// Steps of the backward process.
-    pub steps: usize,
     /// Values of z drawn from the model.
     pub samples: usize,
 }
@@ -49,8 +47,9 @@ pub fn run(
     // P(x, y) is not known, nor its force: denoising score matching alone.
     let model = sites::train(training, None, (effort.training, seed, threads), progress)?;
     let score = sites::score(&model, COPIES, false)?;
-    let method = Method::Posterior;
-    let times = times(&*score, method, effort.steps)?;
+    // The flow, whose steps are adaptive: Gaussian steps are first order, and see the edges of the strip.
+    let method = Method::ProbabilityFlow { tolerance: 1e-5 };
+    let times = times(&*score, method, 2)?;
     let options = GeneratorOptions { method, times, ending: Ending::Zero, metropolis_tail: None };
     let accept = |sums: &mut BinnedComplexMoments, field: &[f64]| {
         let (x, y) = field.split_at(field.len() / 2);

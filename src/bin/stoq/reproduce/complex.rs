@@ -24,8 +24,8 @@ pub fn run(global: &Global, quick: bool, quartic: bool) -> Result<(), Failure> {
     let start = Instant::now();
     let action = if quartic { ComplexQuartic::new(1.0, 1.0, 1.0)? } else { ComplexQuartic::gaussian(1.0, 1.0)? };
     let effort = match quick {
-        true => Effort { configurations: 8192, training: 3000, steps: 50, samples: 200_000 },
-        false => Effort { configurations: 131_072, training: 25_000, steps: 200, samples: 2_000_000 },
+        true => Effort { configurations: 8192, training: 3000, samples: 200_000 },
+        false => Effort { configurations: 131_072, training: 25_000, samples: 2_000_000 },
     };
     let name = if quartic { "cl-quartic" } else { "cl-gaussian" };
     let found = run_campaign(action, effort, (global.seed, global.threads), training(global, effort.training))?;
@@ -45,7 +45,7 @@ pub fn run(global: &Global, quick: bool, quartic: bool) -> Result<(), Failure> {
     }
     let passed = worst < LARGEST_Z;
     let parameters = json!({"experiment": name, "quick": quick, "seed": global.seed, "configurations": effort.configurations,
-        "training_steps": effort.training, "steps": effort.steps, "samples": effort.samples});
+        "training_steps": effort.training, "samples": effort.samples});
     let mut record = Record::new("reproduce", parameters);
     record.set("rows", rows.into());
     record.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));
