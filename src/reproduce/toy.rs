@@ -14,8 +14,10 @@ use std::sync::Arc;
 
 /// The quartic coupling of the paper.
 pub const G: f64 = 0.4;
-/// Points between -3 and 3 standard deviations of p_t at which score and action are compared.
+/// Points between -3 and 3 standard deviations of p_t at which score and action are compared, as far as p_t is above
+/// exp(-DEPTH) of its maximum: beyond, no data ever were.
 const POINTS: usize = 61;
+const DEPTH: f64 = 8.0;
 
 /// Errors at one time.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +63,12 @@ pub fn errors(mu2: f64, model: Arc<dyn Score>) -> Result<Vec<Row>> {
             let time = schedule.time_of_noise(libm::exp(least + (most - least) * f64::from(row) / 9.0));
             let width = (schedule.signal(time).powi(2) * variance + schedule.variance(time)).sqrt();
             let at = |i: usize| width * (6.0 * i as f64 / (POINTS - 1) as f64 - 3.0);
-            let points: Vec<f64> = (0..POINTS).map(at).collect();
-            let (mut found, mut expected) = (vec![0.0; POINTS], vec![0.0; POINTS]);
+            let all: Vec<f64> = (0..POINTS).map(at).collect();
+            let heights = toy_action_flow(&law, &schedule, &[time], &all)?;
+            let least = heights[0].iter().copied().fold(f64::INFINITY, f64::min);
+            let populated = all.iter().zip(&heights[0]).filter(|&(_, height)| height - least < DEPTH);
+            let points: Vec<f64> = populated.map(|(&point, _)| point).collect();
+            let (mut found, mut expected) = (vec![0.0; points.len()], vec![0.0; points.len()]);
             learned(time, &points, &mut found)?;
             truth(time, &points, &mut expected)?;
             let actions = effective_action_flow(model.clone(), &[time], &points)?;

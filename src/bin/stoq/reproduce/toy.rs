@@ -23,7 +23,7 @@ pub fn run(global: &Global, quick: bool) -> Result<(), Failure> {
         say(
             global,
             &format!(
-                "mu2 = {mu2:+}, g = {G}: largest error within 3 standard deviations of p_t (score in units of 1/width)"
+                "mu2 = {mu2:+}, g = {G}: largest error where p_t is above e^-8 of its maximum (score in units of 1/width)"
             ),
         );
         say(global, "     t      noise   network: score   S_DM      exact score through the same pipeline: S_DM");
