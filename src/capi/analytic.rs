@@ -8,6 +8,7 @@ use super::schedule::{read_schedule, stoq_schedule_t};
 use super::status::stoq_status_t;
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result};
+use crate::fourier::mirrored_momenta;
 use crate::lattice::Lattice;
 use crate::score::{GaussianScore, MixtureScore, Score, ToyScore};
 use std::sync::Arc;
@@ -71,12 +72,9 @@ pub unsafe extern "C" fn stoq_model_gaussian(
 
 /// (C(p) + C(-p)) / 2. The densities of exact kernels rest on a covariance that is even to the last bit.
 fn even_covariance(lattice: &Lattice, covariance: &[f64]) -> Result<Vec<f64>> {
-    let sites = lattice.sites();
     let mut even = covariance.to_vec();
-    for (index, value) in even.iter_mut().enumerate() {
-        let momentum = lattice.coordinates(index % sites);
-        let mirrored: Vec<usize> = momentum.iter().zip(lattice.extents()).map(|(k, extent)| extent - k).collect();
-        let (here, there) = (covariance[index], covariance[index - index % sites + lattice.index(&mirrored)]);
+    for (index, (value, &mirrored)) in even.iter_mut().zip(&mirrored_momenta(lattice)).enumerate() {
+        let (here, there) = (covariance[index], covariance[mirrored as usize]);
         if !(here.is_finite() && here > 0.0) {
             return Err(Error::invalid(&format!("covariance[{index}]"), here, "a finite variance above 0"));
         }

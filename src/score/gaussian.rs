@@ -1,6 +1,6 @@
 //! The exact score of a Gaussian (free) theory, D_p = C_p x_p / (C_p + noise^2): the Wiener filter.
 
-use super::{Differential, Evaluator, Score};
+use super::{Differential, Evaluator, Score, require_tangents};
 use crate::diffusion::{Posterior, Schedule};
 use crate::error::{Error, Result, require_length};
 use crate::fourier::{LatticeFourier, mirrored_momenta};
@@ -134,12 +134,7 @@ impl Differential for GaussianEvaluator {
         changes: &mut [f64],
     ) -> Result<()> {
         let values = self.multiplier.len();
-        require_length("field", field.len(), values)?;
-        require_length("denoised field", denoised.len(), values)?;
-        if !directions.len().is_multiple_of(values) {
-            return Err(Error::shape("directions", directions.len(), format!("a multiple of {values}")));
-        }
-        require_length("changes", changes.len(), directions.len())?;
+        require_tangents(values, field, directions, denoised, changes)?;
         wiener_filter(&self.score.covariance, noise, &mut self.multiplier);
         self.fourier.filter(field, &self.multiplier, denoised);
         for (direction, change) in directions.chunks_exact(values).zip(changes.chunks_exact_mut(values)) {

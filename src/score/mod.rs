@@ -19,7 +19,7 @@ pub use team::Team;
 pub use toy::ToyScore;
 
 use crate::diffusion::{Posterior, Schedule, geometric_levels, optimal_levels};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, require_length};
 use crate::lattice::Lattice;
 use std::sync::Arc;
 
@@ -59,6 +59,16 @@ pub trait Score: Send + Sync {
     fn differential(self: Arc<Self>) -> Result<Box<dyn Differential>> {
         Err(Error::invalid("score model", "one without derivatives", "a native or analytic model"))
     }
+}
+
+/// Checks the buffers of [`Differential::tangents`] for a model of `values` numbers a field.
+fn require_tangents(values: usize, field: &[f64], directions: &[f64], denoised: &[f64], changes: &[f64]) -> Result<()> {
+    require_length("field", field.len(), values)?;
+    require_length("denoised field", denoised.len(), values)?;
+    if !directions.len().is_multiple_of(values) {
+        return Err(Error::shape("directions", directions.len(), format!("a multiple of {values} values")));
+    }
+    require_length("changes", changes.len(), directions.len())
 }
 
 /// How fine the grid is among which the best times are searched.

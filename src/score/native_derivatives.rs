@@ -2,8 +2,8 @@
 //! after is computed as `native.rs` does in single precision, without its rounding.
 
 use super::native::{INPUTS, NativeScore, Preconditioning};
-use super::{Differential, Score, wiener_filter};
-use crate::error::{Error, Result, require_length};
+use super::{Differential, Score, require_tangents, wiener_filter};
+use crate::error::Result;
 use crate::model::Modes;
 use crate::nn::Tape;
 use crate::nn::embedding::EmbeddingTape;
@@ -66,12 +66,7 @@ impl Differential for NativeDifferential {
         changes: &mut [f64],
     ) -> Result<()> {
         let values = self.filtered.len();
-        require_length("field", field.len(), values)?;
-        require_length("denoised field", denoised.len(), values)?;
-        require_length("changes", changes.len(), directions.len())?;
-        if !directions.len().is_multiple_of(values) {
-            return Err(Error::shape("directions", directions.len(), format!("a multiple of {values} values")));
-        }
+        require_tangents(values, field, directions, denoised, changes)?;
         let factors = self.prepare(noise);
         let (network, p) = (self.score.network(), &self.parameters);
         self.modes.filter(field, &self.multiplier, &mut self.filtered);

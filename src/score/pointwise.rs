@@ -1,6 +1,6 @@
 //! Score models of laws that are independent from site to site: one vector of n components each.
 
-use super::{Differential, Evaluator, Score};
+use super::{Differential, Evaluator, Score, require_tangents};
 use crate::action::gather;
 use crate::error::{Result, require_length};
 use crate::lattice::MAX_COMPONENTS;
@@ -59,10 +59,7 @@ impl<L: SiteLaw> Differential for PointwiseEvaluator<L> {
     ) -> Result<()> {
         let lattice = self.law.lattice();
         let (values, sites, n) = (lattice.values(), lattice.sites(), lattice.components());
-        require_length("field", field.len(), values)?;
-        require_length("denoised field", denoised.len(), values)?;
-        require_length("directions", directions.len(), directions.len() / values * values)?;
-        require_length("changes", changes.len(), directions.len())?;
+        require_tangents(values, field, directions, denoised, changes)?;
         self.field(noise, field, denoised);
         let mut out = [0.0; MAX_COMPONENTS];
         for (direction, change) in directions.chunks_exact(values).zip(changes.chunks_exact_mut(values)) {
