@@ -69,7 +69,7 @@ fn network(criterion: &mut Criterion) {
         let net = UNet::new(&default_shape(), &lattice).unwrap();
         let p = random_weights(&net).unwrap();
         let mut embedding = net.embedding().tape();
-        net.embedding().forward(&p, 0.5, &mut embedding);
+        net.embedding().forward(&p, 0.5, &[], &mut embedding);
         let mut adjoint = net.adjoint();
         net.refresh_adjoint(&p, &mut adjoint);
         let input = normals32(0, net.shape().inputs * lattice.sites());

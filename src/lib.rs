@@ -42,6 +42,7 @@ pub mod capi;
 pub mod diffusion;
 pub mod error;
 pub mod files;
+mod files_mapped;
 pub mod fourier;
 pub mod kernel;
 pub mod lattice;

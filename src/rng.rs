@@ -54,6 +54,8 @@ pub enum Purpose {
     Draw = 18,
     /// Directions of shifts of the topological charge.
     ChargeShift = 19,
+    /// Which of its two peaks the zero mode of a reverse step takes.
+    ReversePeak = 20,
 }
 
 /// Largest chain number.

@@ -47,6 +47,12 @@ fn write_model(path: &Path) {
         posterior: PosteriorTable::default(),
         action: Some(ActionRecord::phi4(KAPPA, 0.022)),
         training: TrainingRecord::default(),
+        points: vec![],
+        normalisation: vec![],
+        conditions: vec![],
+        magnetisation_scale: None,
+        zero_mode: None,
+        adapting: false,
     };
     Model::new(metadata, parameters).unwrap().save(path).unwrap();
 }

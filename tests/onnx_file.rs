@@ -7,7 +7,7 @@ use stoq::diffusion::Schedule;
 use stoq::error::Error;
 use stoq::fourier::{LatticeFourier, momentum_classes};
 use stoq::lattice::Lattice;
-use stoq::model::{ActionRecord, Metadata, Model, PosteriorRow, PosteriorTable, TrainingRecord, onnx};
+use stoq::model::{ActionRecord, Condition, Metadata, Model, PosteriorRow, PosteriorTable, TrainingRecord, onnx};
 use stoq::nn::{UNet, UNetShape};
 use stoq::rng::{Purpose, Stream};
 
@@ -24,9 +24,14 @@ fn model(extents: &[usize], channels: &[usize]) -> Model {
 
 /// The same with several components a site, or without reach.
 fn model_with(extents: &[usize], channels: &[usize], components: usize, reach: usize) -> Model {
+    model_of(extents, components, UNetShape { channels: channels.to_vec(), reach, ..UNetShape::default() })
+}
+
+/// The same for a network with the later keys of `shape`.
+fn model_of(extents: &[usize], components: usize, shape: UNetShape) -> Model {
     let lattice = Lattice::new(extents).unwrap().with_components(components).unwrap();
-    let network =
-        UNetShape { inputs: 2 * components, channels: channels.to_vec(), embedding: 6, outputs: components, reach };
+    let reach = shape.reach;
+    let network = UNetShape { inputs: 2 * components, embedding: 6, outputs: components, ..shape };
     let layout = UNet::new(&network, &lattice).unwrap().layout().clone();
     let classes = if reach == 0 { components } else { momentum_classes(&lattice).1 };
     let spread = normals(1, classes);
@@ -43,6 +48,9 @@ fn model_with(extents: &[usize], channels: &[usize], components: usize, reach: u
     };
     let rows = [-3.0, 0.1, 2.0 / 3.0].map(row).to_vec();
     let couplings = [("kappa".to_string(), 0.27), ("lambda".to_string(), 0.1 + 0.2)].into();
+    let conditions = [("kappa", 0.25, 0.05), ("lambda", 0.2, 0.25)].into_iter().take(network.conditions);
+    let conditions: Vec<Condition> =
+        conditions.map(|(name, centre, scale)| Condition { coupling: name.into(), centre, scale }).collect();
     let metadata = Metadata {
         schema: 1,
         schedule: Schedule::variance_expanding(25.0 + 1e-13).unwrap(),
@@ -61,6 +69,12 @@ fn model_with(extents: &[usize], channels: &[usize], components: usize, reach: u
             command: "stoq train --out \"a \\ \u{3c6}.onnx\"".into(),
             loss: Some(f64::MIN_POSITIVE / 3.0),
         },
+        points: vec![],
+        normalisation: vec![],
+        conditions,
+        magnetisation_scale: None,
+        zero_mode: None,
+        adapting: false,
     };
     // Sums of many inputs: weights of the size that keeps them near one.
     let values = normals(0, layout.total());
@@ -207,7 +221,12 @@ fn reference(model: &Model, field: &[f32], noise: f64) -> Vec<f32> {
     let inputs: Vec<f32> = scaled.chain(filtered.iter().zip(&s2).map(|(w, s2)| (w / s2.sqrt()) as f32)).collect();
     let network = UNet::new(&model.metadata().network, &lattice).unwrap();
     let mut embedding = network.embedding().tape();
-    network.embedding().forward(model.parameters(), noise.ln(), &mut embedding);
+    network.embedding().forward(
+        model.parameters(),
+        noise.ln(),
+        &model.metadata().condition_values().unwrap(),
+        &mut embedding,
+    );
     let mut out = vec![0.0f32; field.len()];
     network.forward(model.parameters(), &embedding, &inputs, &mut out, &mut network.tape());
     let factor = |s2: f64| s2.sqrt() * xi / (xi + s2);
@@ -265,12 +284,27 @@ fn onnx_runtime_computes_what_the_library_computes() {
     write_case(folder.path(), "point", &model_with(&[1], &[5], 1, 0));
     write_case(folder.path(), "points", &model_with(&[3, 7], &[5], 2, 0));
     write_case(folder.path(), "one_row", &model_with(&[1, 6], &[3], 1, 1));
+    let odd =
+        |channels: &[usize], reach| UNetShape { channels: channels.to_vec(), reach, odd: true, ..UNetShape::default() };
+    write_case(folder.path(), "odd", &model_of(&[8, 4], 2, odd(&[3, 5], 1)));
+    write_case(folder.path(), "odd_rank3", &model_of(&[4, 8, 4], 1, odd(&[2, 4], 1)));
+    // ln sigma of the cases: -3.9, -1.2, 0, 0.9, 3.7.
+    let bands = vec![[-9.0, 0.5], [-2.0, 1.0], [0.5, 9.0]];
+    let banded = |odd| UNetShape { channels: vec![3, 2, 4], bands: bands.clone(), odd, ..UNetShape::default() };
+    write_case(folder.path(), "bands", &model_of(&[8, 8], 1, banded(false)));
+    write_case(folder.path(), "bands_odd", &model_of(&[16], 2, banded(true)));
+    let coupled = |conditions| UNetShape { channels: vec![3, 2], conditions, ..UNetShape::default() };
+    write_case(folder.path(), "one_coupling", &model_of(&[4, 4], 1, coupled(1)));
+    write_case(folder.path(), "two_couplings", &model_of(&[8], 1, coupled(2)));
+    write_case(folder.path(), "odd_points", &model_of(&[5], 1, odd(&[6], 0)));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/check_onnx.py");
     let output = Command::new(&python).arg(script).arg(folder.path()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     println!("{text}");
     assert!(output.status.success(), "{}: {text}", python.display());
-    let components = ["two_components", "three_components", "point", "points", "one_row"];
+    let components =
+        ["two_components", "three_components", "point", "points", "one_row", "odd", "odd_rank3", "odd_points"];
+    let components = components.into_iter().chain(["bands", "bands_odd", "one_coupling", "two_couplings"]);
     for name in ["rank1", "rank2", "rank2_odd", "rank3", "rank3_deep"].into_iter().chain(components) {
         assert!(text.contains(&format!("{name}: agrees")), "{name} was not compared: {text}");
     }

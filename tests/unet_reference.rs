@@ -38,7 +38,7 @@ fn compare<T: Real>(fields: f64, entries: f64) {
     let net = UNet::new(&shape, &lattice).unwrap();
     let p: Vec<T> = formula(net.layout().total(), 0.7, 0.3, 0.4);
     let mut embedding = net.embedding().tape();
-    net.embedding().forward(&p, reference["log_noise"].as_f64().unwrap(), &mut embedding);
+    net.embedding().forward(&p, reference["log_noise"].as_f64().unwrap(), &[], &mut embedding);
 
     let sites = lattice.sites();
     let input: Vec<T> = formula(shape.inputs * sites, 1.3, 0.1, 1.5);

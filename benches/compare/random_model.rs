@@ -44,6 +44,12 @@ pub fn random_model(extents: &[usize]) -> Result<Model> {
         posterior: PosteriorTable::default(),
         action: None,
         training: TrainingRecord::default(),
+        points: vec![],
+        normalisation: vec![],
+        conditions: vec![],
+        magnetisation_scale: None,
+        zero_mode: None,
+        adapting: false,
     };
     Model::new(metadata, weights)
 }

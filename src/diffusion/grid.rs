@@ -122,14 +122,17 @@ mod tests {
     fn posterior(noise: f64) -> Posterior {
         let xi = noise * noise;
         let variance = DATA * xi / (DATA + xi) * (1.0 + 0.5 * (-(noise.ln().powi(2))).exp());
-        Posterior { variance: vec![variance], response: None }
+        Posterior { variance: vec![variance], response: None, zero_mode: None }
     }
 
     #[test]
     fn for_an_exact_gaussian_every_grid_has_the_same_divergence() {
         let schedule = Schedule::variance_expanding(25.0).unwrap();
-        let exact =
-            |noise: f64| Posterior { variance: vec![DATA * noise * noise / (DATA + noise * noise)], response: None };
+        let exact = |noise: f64| Posterior {
+            variance: vec![DATA * noise * noise / (DATA + noise * noise)],
+            response: None,
+            zero_mode: None,
+        };
         let few = path_divergence(&schedule, &[0.3, 1.0], &exact);
         let many = path_divergence(&schedule, &geometric_levels(&schedule, 0.01, 1.0, 50).unwrap(), &exact);
         assert!((few - many).abs() < 1e-10);

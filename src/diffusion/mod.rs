@@ -6,6 +6,7 @@ mod grid;
 mod posterior;
 mod schedule;
 mod transition;
+mod zero_mode;
 
 pub use ddpm::{ddpm_times, linear_betas};
 pub use equalised::{equalised_levels, linear_levels};
@@ -13,3 +14,4 @@ pub use grid::{PosteriorAt, geometric_levels, optimal_levels, path_divergence};
 pub use posterior::{FACTOR, Posterior, Response};
 pub use schedule::{Schedule, T_END};
 pub use transition::Transition;
+pub use zero_mode::{TwoPeaks, ZeroMode};

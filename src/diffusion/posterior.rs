@@ -9,20 +9,24 @@
 //! With it the divergence of a path falls from order 1/N in the number of steps towards 1/N^2.
 
 use super::transition::Transition;
+use super::zero_mode::ZeroMode;
 
 /// Moments of x_0 given x at one noise level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Posterior {
-    /// R_p, one value a momentum.
+    /// R_p, one value a momentum; that of the zero mode is the one within a peak, if it has two.
     pub variance: Vec<f64>,
     /// How the covariance follows the state; none for a Gaussian theory.
     pub response: Option<Response>,
+    /// The law of the zero mode, if it is not Gaussian.
+    pub zero_mode: Option<ZeroMode>,
 }
 
 /// The state dependence of the covariance, in terms of the denoised field D.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Response {
-    /// Mean and standard deviation of m = V^-1 sum_x D(x)^2 over the data.
+    /// Mean and standard deviation of m = V^-1 sum_x D(x)^2 over the data; of a zero mode with two peaks, m counts
+    /// the mean of the square and not the square of the mean, which forgets the order where its sign is undecided.
     pub mean_square: (f64, f64),
     /// R_p(m) = R_p (1 + linear_p u + quadratic_p (u^2 - 1)), u = (m - mean) / deviation.
     pub linear: Vec<f64>,
@@ -38,9 +42,9 @@ pub struct Response {
 pub const FACTOR: (f64, f64) = (0.3, 3.0);
 
 impl Response {
-    /// u of a denoised field.
-    pub fn strength(&self, denoised: &[f64]) -> f64 {
-        let mean = denoised.iter().map(|d| d * d).sum::<f64>() / denoised.len() as f64;
+    /// u of a denoised field; `undecided` is the variance of the zero mode between its peaks.
+    pub fn strength(&self, denoised: &[f64], undecided: f64) -> f64 {
+        let mean = (denoised.iter().map(|d| d * d).sum::<f64>() + undecided) / denoised.len() as f64;
         // Beyond four standard deviations there were no data: the fit is frozen there.
         ((mean - self.mean_square.0) / self.mean_square.1).clamp(-4.0, 4.0)
     }

@@ -70,8 +70,14 @@ impl Chain {
     /// An update with `score`.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for options out of range; what [`Score::evaluator`] returns.
+    /// [`Error::InvalidArgument`] for options out of range, or a model that is still being trained
+    /// ([`Score::adapting`]); what [`Score::evaluator`] returns.
     pub fn new(score: Arc<dyn Score>, options: ChainOptions) -> Result<Self> {
+        if score.adapting() {
+            let expected =
+                "a model whose training is finished: a chain whose kernel still changes has no stationary law";
+            return Err(Error::invalid("model", "one that is still being trained", expected));
+        }
         let lattice = score.lattice().clone();
         Self::build(&lattice, Some(score), options)
     }

@@ -47,9 +47,11 @@ fn pilot(score: &Arc<dyn Score>, times: &[f64], seed: u64, threads: usize) -> Re
     let mut process = PathProcess::new(score.clone(), times, true, paths, threads)?;
     let streams = (0..PILOT_PATHS).map(|path| Stream::new(seed, MAX_CHAIN, path)).collect::<Result<Vec<_>>>()?;
     let mut contributions = vec![0.0; times.len()];
-    process.excesses(&**score, &streams, |index, changes| {
-        let mean = changes.iter().sum::<f64>() / paths as f64;
-        contributions[index] = changes.iter().map(|change| (change - mean).powi(2)).sum::<f64>() / (paths - 1) as f64;
+    let (mut fields, mut log_ratio) = (vec![0.0; paths * score.lattice().values()], vec![0.0; paths]);
+    process.increments(&**score, &streams, &mut fields, &mut log_ratio, |step| {
+        let mean = step.excess.iter().sum::<f64>() / paths as f64;
+        let squares = step.excess.iter().map(|change| (change - mean).powi(2));
+        contributions[step.index] = squares.sum::<f64>() / (paths - 1) as f64;
     })?;
     if contributions.iter().any(|value| !value.is_finite()) {
         let value = "log weights that are not finite";

@@ -9,19 +9,25 @@
 //! their last point. No divergence and no Jacobian appears.
 
 use super::reverse::{ReverseKernel, Shape};
-use crate::diffusion::Transition;
+use super::two_peaks::Offsets;
+use crate::diffusion::{Transition, TwoPeaks};
 use crate::error::{Error, Result};
 use crate::fourier::LatticeFourier;
 use crate::rng::{MAX_LEVEL, Purpose, Stream};
-use crate::score::{Evaluator, Score};
+use crate::score::{Evaluator, Score, zero_mode};
 use std::sync::Arc;
 
+/// Level of the random numbers that choose a peak of the prior: no step of a path has it.
+const PRIOR_LEVEL: u32 = MAX_LEVEL;
+
 /// Where paths start.
-struct Prior {
+pub(crate) struct Prior {
     deviation: Vec<f64>,
     precision: Vec<f64>,
-    /// -log of the density at the maximum.
+    /// log of the normalisation of the Gaussian.
     log_normalisation: f64,
+    /// Peaks of the whitened zero mode.
+    peaks: Offsets,
 }
 
 /// The paths of one score model over fixed times, and the memory to walk them in batches.
@@ -38,6 +44,26 @@ pub struct PathProcess {
     scaled: Vec<f64>,
     denoised: Vec<f64>,
     path: Vec<f64>,
+}
+
+/// One step of a batch of paths ([`PathProcess::increments`]), from x_a to x_b.
+pub struct Increments<'a> {
+    /// Position of x_a among the times: the steps come from the last to 0.
+    pub index: usize,
+    /// Noise of x_a relative to the signal: where the network was evaluated.
+    pub noise: f64,
+    /// For every path the change of log r beyond that of a Gaussian theory of the same covariance,
+    ///
+    ///   log F(x_a|x_b) - log B(x_b|x_a) - \[ log g_a(x_a) - log g_b(x_b) \],  g_t = N(0, f^2 C + Xi),
+    ///
+    /// without the normalisation of g, and with the prior for g at the last time: a constant for a free field. What
+    /// varies is interaction, and the error of the step. The sum over the steps is log r + log g_0(x_0) up to a
+    /// constant, for paths from the prior.
+    pub excess: &'a [f64],
+    /// -2 log g_a(x_a) of every path, without normalisation.
+    pub quadratic: &'a [f64],
+    /// D(x_a) of every path, one field after the other.
+    pub denoised: &'a [f64],
 }
 
 impl PathProcess {
@@ -68,10 +94,7 @@ impl PathProcess {
                 ReverseKernel::new(transition, schedule.signal(upper), posterior, &mut fourier)
             })
             .collect();
-        let prior = prior.then(|| {
-            let (f, xi) = (schedule.signal(last), schedule.variance(last));
-            Prior::new(score.covariance().iter().map(|c| f * f * c + xi))
-        });
+        let prior = prior.then(|| Prior::new(&*score, last));
         let room = batch.max(times.len());
         Ok(PathProcess {
             values,
@@ -106,14 +129,7 @@ impl PathProcess {
     /// [`Error::ShapeMismatch`], or what the evaluator returns. A network that produces NaN gives a
     /// log ratio of NaN, which no kernel accepts.
     pub fn generate(&mut self, streams: &[Stream], fields: &mut [f64], log_ratio: &mut [f64]) -> Result<()> {
-        let (values, batch) = (self.values, streams.len());
-        if batch > self.batch() || fields.len() != batch * values || log_ratio.len() != batch {
-            return Err(Error::shape(
-                "batch of paths",
-                (batch, fields.len(), log_ratio.len()),
-                (batch, batch * values, batch),
-            ));
-        }
+        self.require_batch(streams.len(), fields, log_ratio)?;
         self.start(streams, fields, log_ratio);
         for index in (0..self.steps.len()).rev() {
             self.descend(index, streams, fields, log_ratio)?;
@@ -126,9 +142,7 @@ impl PathProcess {
         log_ratio.fill(0.0);
         let Some(prior) = &self.prior else { return };
         for ((stream, field), log_ratio) in streams.iter().zip(fields.chunks_exact_mut(self.values)).zip(log_ratio) {
-            stream.normals(Purpose::Prior, 0, &mut self.noise);
-            *log_ratio += prior.log_normalisation + 0.5 * square(&self.noise);
-            self.fourier.filter(&self.noise, &prior.deviation, field);
+            *log_ratio += prior.draw(stream, &mut self.fourier, &mut self.noise, field);
         }
     }
 
@@ -140,52 +154,76 @@ impl PathProcess {
         scaled.iter_mut().zip(fields.iter()).for_each(|(scaled, x)| *scaled = x / step.signal);
         self.evaluator.denoise(&self.levels[..batch], scaled, &mut self.denoised[..batch * values])?;
         let paths = fields.chunks_exact_mut(values).zip(self.denoised.chunks_exact(values));
-        for ((stream, (field, denoised)), log_ratio) in streams.iter().zip(paths).zip(log_ratio.iter_mut()) {
-            let log_normalisation = step.shape(&mut self.fourier, denoised, &mut self.shape);
+        let paths = paths.zip(self.scaled.chunks_exact(values));
+        for ((stream, ((field, denoised), scaled)), log_ratio) in streams.iter().zip(paths).zip(log_ratio.iter_mut()) {
+            let log_normalisation = step.shape(&mut self.fourier, scaled, denoised, &mut self.shape);
             stream.normals(Purpose::Reverse, index as u32, &mut self.noise);
+            let peaks = self.shape.peaks.shift(stream, index as u32, &mut self.noise);
             let noise = &mut self.path[..values];
             self.shape.colour(&mut self.fourier, &self.noise, noise);
             let forward = walk(step, field, denoised, noise);
-            *log_ratio += log_normalisation + 0.5 * square(&self.noise) - forward;
+            *log_ratio += log_normalisation + 0.5 * square(&self.noise) + peaks - forward;
         }
         Ok(())
     }
 
-    /// Walks as [`PathProcess::generate`] and hands out, for every step from the last to the first and
-    /// every path, the change of log r beyond that of a Gaussian theory of the same covariance:
+    /// Walks as [`PathProcess::generate`] and hands out every step, from the last to the first. `score` is the
+    /// model that the process was made with; `fields` and `log_ratio` as there, the latter equal up to rounding.
     ///
-    ///   log F(x_b|x_a) - log B(..) - \[ log g_a(x_a) - log g_b(x_b) \],  g_t = N(0, f^2 C + Xi),
-    ///
-    /// a constant for a free field. What varies is interaction, and the error of the step.
-    pub(super) fn excesses(
+    /// # Errors
+    /// As [`PathProcess::generate`].
+    pub fn increments(
         &mut self,
         score: &dyn Score,
         streams: &[Stream],
-        mut visit: impl FnMut(usize, &[f64]),
+        fields: &mut [f64],
+        log_ratio: &mut [f64],
+        mut visit: impl FnMut(&Increments<'_>),
     ) -> Result<()> {
-        let (schedule, batch) = (score.schedule(), streams.len());
-        let mut fields = vec![0.0; batch * self.values];
-        let mut changes = vec![0.0; batch];
-        self.start(streams, &mut fields, &mut changes);
+        let (schedule, batch, values) = (score.schedule(), streams.len(), self.values);
+        self.require_batch(batch, fields, log_ratio)?;
+        self.start(streams, fields, log_ratio);
         let precision = |t: f64| -> Vec<f64> {
             let (f, xi) = (schedule.signal(t), schedule.variance(t));
             score.covariance().iter().map(|c| 1.0 / (f * f * c + xi)).collect()
         };
+        let (mut excess, mut above, mut below) = (vec![0.0; batch], vec![0.0; batch], vec![0.0; batch]);
+        match self.prior {
+            // -log of the prior, whatever its law.
+            Some(_) => above.iter_mut().zip(log_ratio.iter()).for_each(|(above, start)| *above = 2.0 * start),
+            None => self.quadratic_forms(fields, &precision(self.times[self.times.len() - 1]), &mut above),
+        }
         for index in (0..self.steps.len()).rev() {
-            let (upper, lower) = (self.times[index], if index > 0 { self.times[index - 1] } else { 0.0 });
-            changes.fill(0.0);
-            self.add_quadratic_forms(&fields, &precision(upper), &mut changes, 0.5);
-            self.descend(index, streams, &mut fields, &mut changes)?;
-            self.add_quadratic_forms(&fields, &precision(lower), &mut changes, -0.5);
-            visit(index, &changes);
+            let lower = if index > 0 { self.times[index - 1] } else { 0.0 };
+            excess.iter_mut().zip(&above).for_each(|(excess, q)| *excess = 0.5 * q);
+            self.descend(index, streams, fields, &mut excess)?;
+            log_ratio.iter_mut().zip(excess.iter().zip(&above)).for_each(|(sum, (l, q))| *sum += l - 0.5 * q);
+            self.quadratic_forms(fields, &precision(lower), &mut below);
+            excess.iter_mut().zip(&below).for_each(|(excess, q)| *excess -= 0.5 * q);
+            let noise = self.steps[index].transition.noise;
+            let denoised = &self.denoised[..batch * values];
+            visit(&Increments { index, noise, excess: &excess, quadratic: &above, denoised });
+            std::mem::swap(&mut above, &mut below);
         }
         Ok(())
     }
 
-    fn add_quadratic_forms(&mut self, fields: &[f64], weight: &[f64], sums: &mut [f64], factor: f64) {
-        for (field, sum) in fields.chunks_exact(self.values).zip(sums) {
-            *sum += factor * self.fourier.quadratic_form(field, weight);
+    fn quadratic_forms(&mut self, fields: &[f64], weight: &[f64], forms: &mut [f64]) {
+        for (field, form) in fields.chunks_exact(self.values).zip(forms) {
+            *form = self.fourier.quadratic_form(field, weight);
         }
+    }
+
+    fn require_batch(&self, batch: usize, fields: &[f64], log_ratio: &[f64]) -> Result<()> {
+        let values = self.values;
+        if batch > self.batch() || fields.len() != batch * values || log_ratio.len() != batch {
+            return Err(Error::shape(
+                "batch of paths",
+                (batch, fields.len(), log_ratio.len()),
+                (batch, batch * values, batch),
+            ));
+        }
+        Ok(())
     }
 
     /// Draws a forward path from `field` (x_0), all its noise from `stream`, and returns log r of it;
@@ -221,12 +259,13 @@ impl PathProcess {
             for (((z, b), &a), &d) in self.noise.iter_mut().zip(x_b).zip(x_a).zip(denoised) {
                 *z = b - step.mean(a, d);
             }
-            log_ratio += step.shape(&mut self.fourier, denoised, &mut self.shape);
-            log_ratio += 0.5 * self.shape.whitened_square(&mut self.fourier, &mut self.noise);
+            let scaled = &self.scaled[index * values..(index + 1) * values];
+            log_ratio += step.shape(&mut self.fourier, scaled, denoised, &mut self.shape);
+            log_ratio += self.shape.whitened_cost(&mut self.fourier, &mut self.noise);
         }
         last.copy_from_slice(&self.path[count * values..]);
         if let Some(prior) = &self.prior {
-            log_ratio += prior.log_normalisation + 0.5 * self.fourier.quadratic_form(last, &prior.precision);
+            log_ratio += prior.cost(&mut self.fourier, last);
         }
         Ok(log_ratio)
     }
@@ -245,13 +284,40 @@ fn walk(step: &ReverseKernel, field: &mut [f64], denoised: &[f64], noise: &[f64]
 }
 
 impl Prior {
-    fn new(variances: impl Iterator<Item = f64>) -> Self {
-        let variance: Vec<f64> = variances.collect();
+    /// N(0, f^2 C + Xi) at time `last`, with the peaks of the zero mode where it has two.
+    pub fn new(score: &dyn Score, last: f64) -> Self {
+        let (f, xi) = (score.schedule().signal(last), score.schedule().variance(last));
+        let zero_mode = score.zero_mode();
+        let mut variance: Vec<f64> = score.covariance().iter().map(|c| f * f * c + xi).collect();
+        let mut peaks = Offsets::default();
+        if let Some(law) = zero_mode {
+            variance[0] = f * f * law.variance + xi;
+            let free = TwoPeaks { upper: 0.5, means: [law.peak, -law.peak], variance: law.variance };
+            peaks = Offsets::new(&free, f, variance[0].sqrt());
+        }
         let logs: f64 = variance.iter().map(|&v| libm::log(std::f64::consts::TAU * v)).sum();
         Prior {
             deviation: variance.iter().map(|v| v.sqrt()).collect(),
             precision: variance.iter().map(|v| 1.0 / v).collect(),
             log_normalisation: 0.5 * logs,
+            peaks,
+        }
+    }
+
+    /// Draws `field` and returns -log of its density; `noise` is scratch.
+    pub fn draw(&self, stream: &Stream, fourier: &mut LatticeFourier, noise: &mut [f64], field: &mut [f64]) -> f64 {
+        stream.normals(Purpose::Prior, 0, noise);
+        let peaks = self.peaks.shift(stream, PRIOR_LEVEL, noise);
+        fourier.filter(noise, &self.deviation, field);
+        self.log_normalisation + 0.5 * square(noise) + peaks
+    }
+
+    /// -log of the density at `field`.
+    pub fn cost(&self, fourier: &mut LatticeFourier, field: &[f64]) -> f64 {
+        let square = self.log_normalisation + 0.5 * fourier.quadratic_form(field, &self.precision);
+        match self.peaks == Offsets::default() {
+            true => square,
+            false => square + self.peaks.excess(zero_mode(field) / self.deviation[0]),
         }
     }
 }

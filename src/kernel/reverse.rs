@@ -4,14 +4,20 @@
 //!   Lambda S^2 Lambda,  S^2_p = bridge_variance + data_weight^2 R_p(m),  Lambda = diag lambda(x),
 //!
 //! where the spectrum follows the lattice mean m of D^2 and lambda its local values
-//! (`diffusion::Posterior`). Both are functions of x_a alone, so the density is known exactly: S is
+//! (`diffusion::Posterior`). A zero mode of two peaks adds that of x_b the offsets of its peaks (`two_peaks.rs`). All are functions of x_a alone, so the density is known exactly: S is
 //! diagonal in momentum space, Lambda in position space, and their determinants multiply.
 
-use crate::diffusion::{FACTOR, Posterior, Response, Transition};
+use super::two_peaks::Offsets;
+use crate::diffusion::{FACTOR, Posterior, Response, Transition, TwoPeaks};
 use crate::fourier::LatticeFourier;
+use crate::score::zero_mode;
+
+mod gradient;
+
+pub(crate) use gradient::KernelGradient;
 
 /// The kernel of one step.
-pub(super) struct ReverseKernel {
+pub(crate) struct ReverseKernel {
     pub transition: Transition,
     /// f_a, by which a field is divided before it is denoised.
     pub signal: f64,
@@ -26,17 +32,24 @@ pub(super) struct ReverseKernel {
 }
 
 /// The covariance at one x_a, and scratch to find it.
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// S_p.
     deviation: Vec<f64>,
     /// lambda(x).
     local: Vec<f64>,
+    /// Peaks of the whitened zero mode.
+    pub peaks: Offsets,
     scratch: Vec<f64>,
 }
 
 impl Shape {
     pub fn new(sites: usize) -> Self {
-        Shape { deviation: vec![0.0; sites], local: vec![1.0; sites], scratch: vec![0.0; sites] }
+        Shape {
+            deviation: vec![0.0; sites],
+            local: vec![1.0; sites],
+            peaks: Offsets::default(),
+            scratch: vec![0.0; sites],
+        }
     }
 
     /// Turns white noise z into Lambda S z.
@@ -45,11 +58,16 @@ impl Shape {
         coloured.iter_mut().zip(&self.local).for_each(|(value, lambda)| *value *= lambda);
     }
 
-    /// |z|^2 of the white noise behind `coloured`, which is overwritten.
-    pub fn whitened_square(&mut self, fourier: &mut LatticeFourier, coloured: &mut [f64]) -> f64 {
+    /// -log of the density of the white noise z behind `coloured`, which is overwritten, up to normalisation:
+    /// |z|^2 / 2 and what the peaks add.
+    pub fn whitened_cost(&mut self, fourier: &mut LatticeFourier, coloured: &mut [f64]) -> f64 {
         coloured.iter_mut().zip(&self.local).for_each(|(value, lambda)| *value /= lambda);
         self.scratch.iter_mut().zip(&self.deviation).for_each(|(weight, s)| *weight = 1.0 / (s * s));
-        fourier.quadratic_form(coloured, &self.scratch)
+        0.5 * fourier.quadratic_form(coloured, &self.scratch)
+            + match self.peaks == Offsets::default() {
+                true => 0.0,
+                false => self.peaks.excess(zero_mode(coloured) / self.deviation[0]),
+            }
     }
 }
 
@@ -67,23 +85,34 @@ impl ReverseKernel {
         ReverseKernel { transition, signal, posterior, deviation, log_determinant, local }
     }
 
-    /// Finds the covariance that belongs to the denoised field, and returns log F - log B without the
-    /// two exponents: log det(Lambda S) - V/2 log(forward variance).
-    pub fn shape(&self, fourier: &mut LatticeFourier, denoised: &[f64], shape: &mut Shape) -> f64 {
+    /// Finds the covariance that belongs to `scaled` (x_a / f_a) and its denoised field, and returns log F - log B
+    /// without the two exponents: log det(Lambda S) - V/2 log(forward variance).
+    pub fn shape(&self, fourier: &mut LatticeFourier, scaled: &[f64], denoised: &[f64], shape: &mut Shape) -> f64 {
         let sites = denoised.len() as f64;
         let forward = 0.5 * sites * libm::log(self.transition.forward_variance);
+        let given = self.posterior.zero_mode.map(|law| law.given(zero_mode(scaled), self.transition.noise));
         let Some(response) = &self.posterior.response else {
             shape.deviation.copy_from_slice(&self.deviation);
             shape.local.fill(1.0);
+            self.shape_peaks(given, shape);
             return self.log_determinant - forward;
         };
-        let spectrum = self.shape_spectrum(response, denoised, shape);
+        let undecided = given.map_or(0.0, |given| given.between());
+        let spectrum = self.shape_spectrum(response, (denoised, undecided), shape);
+        self.shape_peaks(given, shape);
         let local = self.shape_local(response, fourier, denoised, shape);
         spectrum + local - forward
     }
 
-    fn shape_spectrum(&self, response: &Response, denoised: &[f64], shape: &mut Shape) -> f64 {
-        let strength = response.strength(denoised);
+    fn shape_peaks(&self, given: Option<TwoPeaks>, shape: &mut Shape) {
+        shape.peaks = match given {
+            Some(given) => Offsets::new(&given, self.transition.data_weight, shape.deviation[0]),
+            None => Offsets::default(),
+        };
+    }
+
+    fn shape_spectrum(&self, response: &Response, (denoised, undecided): (&[f64], f64), shape: &mut Shape) -> f64 {
+        let strength = response.strength(denoised, undecided);
         // Logarithms are slow; of products of many factors near one they are few.
         let mut product = LogProduct::default();
         for (p, (s, &r)) in shape.deviation.iter_mut().zip(&self.posterior.variance).enumerate() {
@@ -147,11 +176,11 @@ impl LogProduct {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diffusion::Schedule;
+    use crate::diffusion::{Schedule, ZeroMode};
     use crate::lattice::Lattice;
     use crate::rng::{Purpose, Stream};
 
-    fn example(lattice: &Lattice, fourier: &mut LatticeFourier) -> ReverseKernel {
+    pub(super) fn example(lattice: &Lattice, fourier: &mut LatticeFourier) -> ReverseKernel {
         let sites = lattice.sites();
         // Even in p by construction: the filter of an even kernel.
         let mut kernel = vec![0.0; sites];
@@ -170,7 +199,8 @@ mod tests {
             local_variance: 0.01,
         };
         let schedule = Schedule::variance_expanding(25.0).unwrap();
-        let posterior = Posterior { variance, response: Some(response) };
+        let zero_mode = Some(ZeroMode { peak: 3.0, variance: 0.5 });
+        let posterior = Posterior { variance, response: Some(response), zero_mode };
         ReverseKernel::new(Transition::new(&schedule, 0.1, 0.5), 1.0, posterior, fourier)
     }
 
@@ -182,14 +212,16 @@ mod tests {
         let mut fourier = LatticeFourier::new(&lattice);
         let kernel = example(&lattice, &mut fourier);
         let (mut shape, mut denoised, mut white) = (Shape::new(16), vec![0.0; 16], vec![0.0; 16]);
+        let scaled = vec![0.1; 16];
         let stream = Stream::new(4, 0, 0).unwrap();
         stream.normals(Purpose::Diagnostic, 0, &mut denoised);
         stream.normals(Purpose::Diagnostic, 1, &mut white);
-        let log_normalisation = kernel.shape(&mut fourier, &denoised, &mut shape);
+        let log_normalisation = kernel.shape(&mut fourier, &scaled, &denoised, &mut shape);
         let mut coloured = vec![0.0; 16];
         shape.colour(&mut fourier, &white, &mut coloured);
-        let square: f64 = white.iter().map(|z| z * z).sum();
-        assert!((shape.whitened_square(&mut fourier, &mut coloured) - square).abs() < 1e-10);
+        let cost = 0.5 * white.iter().map(|z| z * z).sum::<f64>() + shape.peaks.excess(zero_mode(&white));
+        assert!((shape.whitened_cost(&mut fourier, &mut coloured) - cost).abs() < 1e-10);
+        assert!(shape.peaks.excess(zero_mode(&white)).abs() > 1e-3, "the peaks must act");
 
         let mut matrix = vec![vec![0.0; 16]; 16];
         for (column, unit) in (0..16).map(|i| (i, (0..16).map(|j| f64::from(u8::from(i == j))).collect::<Vec<_>>())) {

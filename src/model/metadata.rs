@@ -1,8 +1,9 @@
 //! What a model file says about itself, stored under `stoq.*` keys.
 
 use super::modes::covariance_classes;
+use super::points::{Condition, TrainingPoint};
 use crate::action::ActionRecord;
-use crate::diffusion::Schedule;
+use crate::diffusion::{Schedule, ZeroMode};
 use crate::error::{Error, Result, require_finite, require_length};
 use crate::lattice::Lattice;
 use crate::nn::UNetShape;
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 /// Version of the set of keys and their meaning.
 pub const SCHEMA: u32 = 1;
 
-/// Everything but the weights. `components` came later: absent from a file it is 1, and 1 is not written.
+/// Everything but the weights. `components` and what follows `training` came later: absent from a file they are
+/// 1 or empty, and that is not written.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
     /// [`SCHEMA`] at the time of writing.
@@ -35,6 +37,29 @@ pub struct Metadata {
     pub action: Option<ActionRecord>,
     /// How it was trained.
     pub training: TrainingRecord,
+    /// What was measured at each lattice and set of couplings that trained the network, when there were several;
+    /// `Model::at` takes the model to one of them, or to one between or beyond. Extents, covariance, posterior and
+    /// action above are those of the point at hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<TrainingPoint>,
+    /// Variance by which the network's inputs and outputs are scaled, one value a component, where it is common to
+    /// several points. Empty: the mean of the covariance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub normalisation: Vec<f64>,
+    /// Couplings that the network sees, in the order of its inputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Scale of the magnetisation, of a network that is told it apart (`score::INPUTS_WITH_MAGNETISATION`); the
+    /// normalisation is then the variance of the fluctuations around it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub magnetisation_scale: Option<f64>,
+    /// The law of the zero mode at the point at hand, if it has two peaks; its `<a^2>` is the covariance of class 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zero_mode: Option<ZeroMode>,
+    /// Whether training goes on: production kernels refuse such a model, for a chain whose kernel changes
+    /// is not a Markov chain. `Trainer::finish` gives a model that is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adapting: bool,
 }
 
 /// Moments of the clean field given a noisy one (`diffusion::Posterior`), measured on held-out data.
@@ -73,7 +98,7 @@ impl PosteriorTable {
         (low, high, if width > 0.0 { ((log_noise - low.log_noise) / width).clamp(0.0, 1.0) } else { 0.0 })
     }
 
-    fn validate(&self, classes: usize) -> Result<()> {
+    pub(super) fn validate(&self, classes: usize) -> Result<()> {
         if self.rows.windows(2).any(|pair| pair[0].log_noise >= pair[1].log_noise) {
             return Err(Error::invalid("posterior table", "unordered", "rows with increasing log_noise"));
         }
@@ -130,7 +155,20 @@ impl Metadata {
         require_length("network outputs", self.network.outputs, self.components)?;
         positive("covariance", &self.covariance)?;
         self.posterior.validate(classes)?;
-        Ok(())
+        if !self.normalisation.is_empty() {
+            require_length("normalisation", self.normalisation.len(), self.components)?;
+            positive("normalisation", &self.normalisation)?;
+        }
+        positive("magnetisation scale", self.magnetisation_scale.as_slice())?;
+        if let Some(law) = &self.zero_mode {
+            law.validate()?;
+            if self.components != 1 || self.network.reach == 0 {
+                let found = format!("{} components, reach {}", self.components, self.network.reach);
+                return Err(Error::invalid("zero mode", found, "a field of one component with interactions"));
+            }
+        }
+        self.conditions.iter().try_for_each(Condition::validate)?;
+        self.points.iter().try_for_each(|point| point.validate(self))
     }
 
     /// The lattice, with its components.
@@ -150,11 +188,23 @@ impl Metadata {
         Ok(class.iter().map(|&c| self.covariance[c as usize]).collect())
     }
 
-    /// Mean of the covariance over momenta, <phi_a(x)^2>: the scale of the data, one value a component.
+    /// What the network sees of the couplings: one number of order one for each of `conditions`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the action at hand lacks one of them.
+    pub fn condition_values(&self) -> Result<Vec<f64>> {
+        super::Model::conditions(&self.conditions, self.action.as_ref())
+    }
+
+    /// Scale of the data, one value a component: the normalisation, or the mean of the covariance over momenta,
+    /// <phi_a(x)^2>.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`].
     pub fn data_variance(&self) -> Result<Vec<f64>> {
+        if !self.normalisation.is_empty() {
+            return Ok(self.normalisation.clone());
+        }
         match self.network.reach {
             0 => Ok(self.covariance.clone()),
             _ => Ok(mean_by_component(&self.expanded_covariance()?, self.components)),
@@ -170,18 +220,31 @@ pub(crate) fn mean_by_component(values: &[f64], components: usize) -> Vec<f64> {
 
 impl std::fmt::Debug for Metadata {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Metadata { schema, schedule, extents, components, network, covariance, posterior, action, training } = self;
+        // What came later is shown only where it says something: fingerprints rest on this text.
         let mut text = f.debug_struct("Metadata");
-        text.field("schema", schema).field("schedule", schedule).field("extents", extents);
-        if !is_one(components) {
-            text.field("components", components);
+        text.field("schema", &self.schema).field("schedule", &self.schedule).field("extents", &self.extents);
+        if !is_one(&self.components) {
+            text.field("components", &self.components);
         }
-        text.field("network", network).field("covariance", covariance).field("posterior", posterior);
-        text.field("action", action).field("training", training).finish()
+        text.field("network", &self.network).field("covariance", &self.covariance);
+        text.field("posterior", &self.posterior).field("action", &self.action).field("training", &self.training);
+        if !self.normalisation.is_empty() {
+            text.field("normalisation", &self.normalisation);
+        }
+        if let Some(scale) = &self.magnetisation_scale {
+            text.field("magnetisation_scale", scale);
+        }
+        if let Some(law) = &self.zero_mode {
+            text.field("zero_mode", law);
+        }
+        if !self.conditions.is_empty() {
+            text.field("conditions", &self.conditions);
+        }
+        text.finish()
     }
 }
 
-fn positive(what: &str, values: &[f64]) -> Result<()> {
+pub(super) fn positive(what: &str, values: &[f64]) -> Result<()> {
     require_finite(what, values)?;
     match values.iter().find(|&&value| value <= 0.0) {
         None => Ok(()),

@@ -3,11 +3,14 @@
 mod metadata;
 mod modes;
 pub mod onnx;
+mod points;
+mod volume;
 
 pub use crate::action::ActionRecord;
 pub(crate) use metadata::mean_by_component;
 pub use metadata::{Metadata, PosteriorRow, PosteriorTable, SCHEMA, TrainingRecord};
 pub(crate) use modes::{Modes, covariance_classes};
+pub use points::{Condition, TrainingPoint};
 
 use crate::error::{Error, Result, require_length};
 use crate::lattice::Lattice;

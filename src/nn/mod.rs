@@ -6,11 +6,10 @@ pub mod convolution;
 pub mod embedding;
 pub mod parameters;
 pub mod pointwise;
+pub mod published;
 pub mod rearrange;
 pub mod simd;
 pub mod unet;
-mod unet_derivatives;
 
 pub use simd::{InstructionSet, Real};
-pub use unet::{Tape, UNet, UNetShape};
-pub use unet_derivatives::Adjoint;
+pub use unet::{Adjoint, Tape, UNet, UNetShape};

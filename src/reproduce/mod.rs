@@ -3,6 +3,7 @@
 
 pub mod complex;
 pub mod kernels;
+pub mod published;
 pub mod sites;
 pub mod systems;
 pub mod toy;

@@ -1,23 +1,18 @@
 //! Weights of path proposals: free energies against exact ones, and what the choice of levels is worth.
 
 use super::systems::{System, free_field, log_partition_phi4, phi4, toy, two_peak};
-use crate::action::{Action, ToyLaw, finite_action};
+use crate::action::{Action, ToyLaw};
 use crate::analysis::{WeightEstimate, log_mean_weight};
 use crate::diffusion::T_END;
 use crate::error::Result;
-use crate::kernel::{Grid, PathProcess};
-use crate::rng::{MAX_CHAIN, Stream};
+use crate::kernel::{Grid, weighted_proposals};
 use crate::score::{GaussianScore, Score};
 use std::sync::Arc;
 
-/// Proposals generated together.
-const BATCH: usize = 64;
-
-/// log w of `proposals` independent paths, normalised such that E\[w\] = Z. A proposal without an action has weight
-/// zero. Draws from the chain number that is kept for diagnostics, so no chain's numbers are repeated.
+/// log w of `proposals` independent paths, as [`weighted_proposals`] gives them.
 ///
 /// # Errors
-/// As [`Grid::times`] and [`PathProcess::new`].
+/// As [`Grid::times`] and [`weighted_proposals`].
 pub fn log_weights(
     score: &Arc<dyn Score>,
     action: &mut dyn Action,
@@ -25,23 +20,9 @@ pub fn log_weights(
     proposals: usize,
     (seed, threads): (u64, usize),
 ) -> Result<Vec<f64>> {
-    let values = score.lattice().values();
     let times = grid.times(score, levels, T_END, seed, threads)?;
-    let mut process = PathProcess::new(score.clone(), &times, true, BATCH, threads)?;
-    let mut fields = vec![0.0; BATCH * values];
-    let mut ratios = vec![0.0; BATCH];
-    let mut log_weights = Vec::with_capacity(proposals);
-    while log_weights.len() < proposals {
-        let count = BATCH.min(proposals - log_weights.len());
-        let first = log_weights.len() as u64;
-        let streams = (first..first + count as u64).map(|step| Stream::new(seed, MAX_CHAIN, step));
-        let streams = streams.collect::<Result<Vec<_>>>()?;
-        process.generate(&streams, &mut fields[..count * values], &mut ratios[..count])?;
-        for (field, ratio) in fields.chunks_exact(values).zip(&ratios[..count]) {
-            log_weights.push(finite_action(action, field)?.map_or(f64::NEG_INFINITY, |s| ratio - s));
-        }
-    }
-    Ok(log_weights)
+    let drawn = weighted_proposals(score, action, &times, proposals, (seed, threads), &|| true)?;
+    Ok(drawn.map_or(vec![], |drawn| drawn.log_weights))
 }
 
 /// ln Z of one system.

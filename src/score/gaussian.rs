@@ -1,10 +1,11 @@
 //! The exact score of a Gaussian (free) theory, D_p = C_p x_p / (C_p + noise^2): the Wiener filter.
 
 use super::{Differential, Evaluator, Score, require_tangents};
-use crate::diffusion::{Posterior, Schedule};
+use crate::diffusion::{Posterior, Schedule, ZeroMode};
 use crate::error::{Error, Result, require_length};
 use crate::fourier::{LatticeFourier, mirrored_momenta};
 use crate::lattice::Lattice;
+use crate::model::Modes;
 use std::sync::Arc;
 
 /// Gaussian data with covariance C_p.
@@ -68,7 +69,7 @@ impl Score for GaussianScore {
     }
 
     fn posterior(&self, noise: f64) -> Posterior {
-        Posterior { variance: wiener_error(&self.covariance, noise), response: None }
+        Posterior { variance: wiener_error(&self.covariance, noise), response: None, zero_mode: None }
     }
 
     fn fingerprint(&self) -> u64 {
@@ -101,6 +102,67 @@ pub(super) fn wiener_error(covariance: &[f64], noise: f64) -> Vec<f64> {
 pub(crate) fn wiener_filter(covariance: &[f64], noise: f64, out: &mut [f64]) {
     let xi = noise * noise;
     out.iter_mut().zip(covariance).for_each(|(gain, &c)| *gain = c / (c + xi));
+}
+
+/// What a denoiser does before its network: the Wiener filter, with a zero mode of two peaks where the data
+/// have one.
+pub(crate) struct GaussianPart {
+    /// C_p; of a zero mode with two peaks, the variance within one.
+    covariance: Vec<f64>,
+    zero_mode: Option<ZeroMode>,
+}
+
+impl GaussianPart {
+    /// `covariance` for every mode.
+    pub fn new(covariance: &[f64], zero_mode: Option<ZeroMode>) -> Self {
+        let mut covariance = covariance.to_vec();
+        if let Some(law) = &zero_mode {
+            covariance[0] = law.variance;
+        }
+        GaussianPart { covariance, zero_mode }
+    }
+
+    /// The linear filter at a noise.
+    pub fn multiplier(&self, noise: f64, out: &mut [f64]) {
+        wiener_filter(&self.covariance, noise, out);
+    }
+
+    /// Mean squared error by mode, of the zero mode within a peak.
+    pub fn error(&self, noise: f64) -> Vec<f64> {
+        wiener_error(&self.covariance, noise)
+    }
+
+    /// Denoises `field` with the multiplier of `noise`.
+    pub fn denoise(&self, modes: &mut Modes, multiplier: &[f64], noise: f64, field: &[f64], out: &mut [f64]) {
+        modes.filter(field, multiplier, out);
+        if let Some(law) = &self.zero_mode {
+            let x = zero_mode(field);
+            let shift = (law.denoise(x, noise).0 - multiplier[0] * x) / (field.len() as f64).sqrt();
+            out.iter_mut().for_each(|value| *value += shift);
+        }
+    }
+
+    /// The change of [`GaussianPart::denoise`] at `field` along `direction`.
+    pub fn tangent(
+        &self,
+        modes: &mut Modes,
+        multiplier: &[f64],
+        noise: f64,
+        (field, direction): (&[f64], &[f64]),
+        out: &mut [f64],
+    ) {
+        modes.filter(direction, multiplier, out);
+        if let Some(law) = &self.zero_mode {
+            let slope = law.denoise(zero_mode(field), noise).1 - multiplier[0];
+            let shift = slope * zero_mode(direction) / (field.len() as f64).sqrt();
+            out.iter_mut().for_each(|value| *value += shift);
+        }
+    }
+}
+
+/// V^(-1/2) sum_x phi(x).
+pub(crate) fn zero_mode(field: &[f64]) -> f64 {
+    field.iter().sum::<f64>() / (field.len() as f64).sqrt()
 }
 
 struct GaussianEvaluator {

@@ -165,7 +165,11 @@ impl Score for MixtureScore {
                 *variance += weight * share * share * (square[i] - mean[i] * mean[i]).max(0.0);
             }
         });
-        Posterior { variance: white_covariance(self.lattice.sites(), &variances, &vec![0.0; n]), response: None }
+        Posterior {
+            variance: white_covariance(self.lattice.sites(), &variances, &vec![0.0; n]),
+            response: None,
+            zero_mode: None,
+        }
     }
 
     /// Also well below the width of a peak.

@@ -1,24 +1,28 @@
 //! Score models: s(x, t) = grad log p_t(x), handed out as the denoised field D = E\[x_0 | x_t\], to which
 //! it is equivalent by Tweedie's formula, s = (f D - x) / Xi (Efron, JASA 106 (2011) 1602).
 
+mod euler_maruyama;
 mod gaussian;
 mod independent;
 mod mixture;
 mod native;
 mod native_derivatives;
 mod pointwise;
+mod published;
 mod team;
 mod toy;
 
+pub use euler_maruyama::EulerMaruyamaNoise;
 pub use gaussian::GaussianScore;
-pub(crate) use gaussian::wiener_filter;
+pub(crate) use gaussian::{GaussianPart, wiener_filter, zero_mode};
 pub use mixture::MixtureScore;
 pub(crate) use native::smallest_noise_with_reach;
-pub use native::{INPUTS, NativeScore, Preconditioning};
+pub use native::{INPUTS, INPUTS_WITH_MAGNETISATION, NativeScore, Preconditioning};
+pub use published::PublishedScore;
 pub use team::Team;
 pub use toy::ToyScore;
 
-use crate::diffusion::{Posterior, Schedule, geometric_levels, optimal_levels};
+use crate::diffusion::{Posterior, Schedule, ZeroMode, geometric_levels, optimal_levels};
 use crate::error::{Error, Result, require_length};
 use crate::lattice::Lattice;
 use std::sync::Arc;
@@ -37,6 +41,16 @@ pub trait Score: Send + Sync {
     /// Moments of the clean field given a noisy one, for a noise (standard deviation relative to the
     /// signal). They shape the proposal; exactness does not depend on them.
     fn posterior(&self, noise: f64) -> Posterior;
+
+    /// The law of the zero mode, if it is not Gaussian.
+    fn zero_mode(&self) -> Option<ZeroMode> {
+        None
+    }
+
+    /// Whether the model is still being trained: production kernels refuse it.
+    fn adapting(&self) -> bool {
+        false
+    }
 
     /// Smallest noise relative to the signal at which the model is meant to be evaluated.
     fn smallest_noise(&self) -> f64 {

@@ -6,11 +6,11 @@
 //! vanishes as sigma^2 for small noise, as that of the exact denoiser does: D = x + sigma^2 (score).
 //! (The preconditioning follows Karras et al., arXiv:2206.00364, eq. 7, with a Wiener filter as skip.)
 
-use super::gaussian::{wiener_error, wiener_filter};
+use super::gaussian::GaussianPart;
 use super::independent::{Local, TILE, Tiles};
 use super::native_derivatives::NativeDifferential;
 use super::{Differential, Evaluator, Score, Team, smallest_noise};
-use crate::diffusion::{Posterior, Response, Schedule};
+use crate::diffusion::{Posterior, Response, Schedule, ZeroMode};
 use crate::error::{Error, Result, require_length};
 use crate::lattice::Lattice;
 use crate::model::{Model, Modes, PosteriorRow, covariance_classes};
@@ -23,9 +23,18 @@ use std::sync::Arc;
 /// first, then the filtered ones.
 pub const INPUTS: usize = 2;
 
+/// Input fields of a network that is told the magnetisation apart: field and filtered field relative to it, and
+/// the magnetisation itself, the same at every site. In the broken phase the fluctuations would otherwise be small
+/// differences of large inputs.
+pub const INPUTS_WITH_MAGNETISATION: usize = 3;
+
 /// The factors around the network at one noise level, for each component of the field.
 #[derive(Clone, Debug)]
-pub struct Preconditioning(Vec<Factors>);
+pub struct Preconditioning {
+    factors: Vec<Factors>,
+    /// Scale of the magnetisation, of networks that are told it apart.
+    magnetisation: Option<f64>,
+}
 
 /// The factors of a component.
 #[derive(Clone, Copy, Debug)]
@@ -40,21 +49,24 @@ struct Factors {
 
 impl Preconditioning {
     /// For data of variance `data_variance` (one value a component) and noise of standard deviation `noise`.
-    pub fn new(data_variance: &[f64], noise: f64) -> Self {
+    pub fn new(data_variance: &[f64], magnetisation: Option<f64>, noise: f64) -> Self {
         let factors = data_variance.iter().map(|&variance| {
             let (xi, scale) = (noise * noise, variance.sqrt());
             let total = xi + variance;
             Factors { input: 1.0 / total.sqrt(), filtered: 1.0 / scale, output: scale * xi / total }
         });
-        Preconditioning(factors.collect())
+        Preconditioning { factors: factors.collect(), magnetisation }
     }
 
     /// Fills the network's inputs from a field and its filtered version.
     pub fn fill<T: Real>(&self, field: &[f64], filtered: &[f64], inputs: &mut [T]) {
-        let sites = field.len() / self.0.len();
+        if let Some(scale) = self.magnetisation {
+            return self.fill_with_magnetisation(scale, field, filtered, inputs);
+        }
+        let sites = field.len() / self.factors.len();
         let (first, second) = inputs.split_at_mut(field.len());
         let scale = |inputs: &mut [T], values: &[f64], factor: &dyn Fn(&Factors) -> f64| {
-            let parts = inputs.chunks_exact_mut(sites).zip(values.chunks_exact(sites)).zip(&self.0);
+            let parts = inputs.chunks_exact_mut(sites).zip(values.chunks_exact(sites)).zip(&self.factors);
             for ((inputs, values), factors) in parts {
                 let factor = factor(factors);
                 inputs.iter_mut().zip(values).for_each(|(input, &x)| *input = T::from_f64(x * factor));
@@ -64,11 +76,22 @@ impl Preconditioning {
         scale(second, filtered, &|factors| factors.filtered);
     }
 
+    /// The filtered field's mean is the denoised magnetisation; a constant field is denoised as such.
+    fn fill_with_magnetisation<T: Real>(&self, scale: f64, field: &[f64], filtered: &[f64], inputs: &mut [T]) {
+        let mean = filtered.iter().sum::<f64>() / filtered.len() as f64;
+        let (first, rest) = inputs.split_at_mut(field.len());
+        let (second, third) = rest.split_at_mut(field.len());
+        let factors = &self.factors[0];
+        first.iter_mut().zip(field).for_each(|(to, &x)| *to = T::from_f64((x - mean) * factors.input));
+        second.iter_mut().zip(filtered).for_each(|(to, &x)| *to = T::from_f64((x - mean) * factors.filtered));
+        third.fill(T::from_f64(mean / scale));
+    }
+
     /// `denoised` = the filtered field plus the network's output with its factor.
     pub fn denoise<T: Real>(&self, filtered: &[f64], output: &[T], denoised: &mut [f64]) {
-        let sites = filtered.len() / self.0.len();
+        let sites = filtered.len() / self.factors.len();
         let parts = denoised.chunks_exact_mut(sites).zip(filtered.chunks_exact(sites)).zip(output.chunks_exact(sites));
-        for (((denoised, filtered), output), factors) in parts.zip(&self.0) {
+        for (((denoised, filtered), output), factors) in parts.zip(&self.factors) {
             for ((denoised, &w), &c) in denoised.iter_mut().zip(filtered).zip(output) {
                 *denoised = w + factors.output * c.to_f64();
             }
@@ -77,7 +100,7 @@ impl Preconditioning {
 
     /// Factor of the network's output for a component.
     pub fn output(&self, component: usize) -> f64 {
-        self.0[component].output
+        self.factors[component].output
     }
 }
 
@@ -97,8 +120,11 @@ pub struct NativeScore {
     lattice: Lattice,
     network: UNet,
     covariance: Vec<f64>,
+    gaussian: GaussianPart,
     class: Vec<u32>,
     data_variance: Vec<f64>,
+    /// What the network sees of the couplings.
+    conditions: Vec<f64>,
     fingerprint: u64,
 }
 
@@ -109,20 +135,30 @@ impl NativeScore {
     /// Those of [`Model::new`]; [`Error::InvalidArgument`] for a network with other inputs than two a component.
     pub fn new(model: Model) -> Result<Self> {
         let lattice = model.lattice()?;
-        if model.metadata().network.inputs != INPUTS * lattice.components() {
-            let expected = "two a component of the field: the scaled field and its filtered version";
+        let expected = match model.metadata().magnetisation_scale {
+            Some(_) => INPUTS_WITH_MAGNETISATION,
+            None => INPUTS * lattice.components(),
+        };
+        if model.metadata().network.inputs != expected {
+            let expected =
+                "two a component, the scaled field and its filtered version, or with the magnetisation three";
             return Err(Error::invalid("network inputs", model.metadata().network.inputs, expected));
         }
         let network = UNet::new(&model.metadata().network, &lattice)?;
+        let conditions = model.metadata().condition_values()?;
+        require_length("couplings that the network sees", conditions.len(), network.shape().conditions)?;
         let mut hash = crc32fast::Hasher::new();
         model.parameters().iter().for_each(|value| hash.update(&value.to_le_bytes()));
         let weights = hash.finalize();
         hash = crc32fast::Hasher::new();
         hash.update(format!("{:?}", model.metadata()).as_bytes());
+        let covariance = model.covariance()?;
         Ok(NativeScore {
-            covariance: model.covariance()?,
+            gaussian: GaussianPart::new(&covariance, model.metadata().zero_mode),
+            covariance,
             class: covariance_classes(&lattice, model.metadata().network.reach).0,
             data_variance: model.metadata().data_variance()?,
+            conditions,
             fingerprint: u64::from(weights) << 32 | u64::from(hash.finalize()),
             lattice,
             network,
@@ -140,12 +176,21 @@ impl NativeScore {
         &self.network
     }
 
+    /// What comes before the network.
+    pub(super) fn gaussian(&self) -> &GaussianPart {
+        &self.gaussian
+    }
+
+    pub(super) fn conditions(&self) -> &[f64] {
+        &self.conditions
+    }
+
     pub(super) fn modes(&self) -> Modes {
         Modes::new(&self.lattice, self.network.shape().reach)
     }
 
     pub(super) fn preconditioning(&self, noise: f64) -> Preconditioning {
-        Preconditioning::new(&self.data_variance, noise)
+        Preconditioning::new(&self.data_variance, self.model.metadata().magnetisation_scale, noise)
     }
 
     /// Whether the posterior table says how the covariance follows the state: it is measured for one component
@@ -171,22 +216,27 @@ impl Score for NativeScore {
     /// Interpolates the measured table in ln sigma: R_p as a fraction of the error of the Wiener
     /// filter, which tends to 1 at both ends. Without a table, the Wiener filter's own error.
     fn posterior(&self, noise: f64) -> Posterior {
-        let mut variance = wiener_error(&self.covariance, noise);
+        let mut variance = self.gaussian.error(noise);
+        let zero_mode = self.zero_mode();
         let table = &self.model.metadata().posterior;
         if table.rows.is_empty() {
-            return Posterior { variance, response: None };
+            return Posterior { variance, response: None, zero_mode };
         }
         let (below, above, fraction) = table.bracket(libm::log(noise));
         let mix = |low: f64, high: f64| (1.0 - fraction) * low + fraction * high;
         let ratio = |row: &PosteriorRow, class: usize| {
-            let (c, xi) = (self.model.metadata().covariance[class], libm::exp(2.0 * row.log_noise));
+            let c = match zero_mode {
+                Some(law) if class == 0 => law.variance,
+                _ => self.model.metadata().covariance[class],
+            };
+            let xi = libm::exp(2.0 * row.log_noise);
             row.variance[class] * (c + xi) / (c * xi)
         };
         for (variance, &class) in variance.iter_mut().zip(&self.class) {
             *variance *= mix(ratio(below, class as usize), ratio(above, class as usize));
         }
         if !self.has_response() {
-            return Posterior { variance, response: None };
+            return Posterior { variance, response: None, zero_mode };
         }
         let expand = |low: &[f64], high: &[f64]| -> Vec<f64> {
             self.class.iter().map(|&class| mix(low[class as usize], high[class as usize])).collect()
@@ -201,7 +251,15 @@ impl Score for NativeScore {
             curvature: std::array::from_fn(|i| mix(below.curvature[i], above.curvature[i])),
             local_variance: mix(below.local_variance, above.local_variance),
         };
-        Posterior { variance, response: Some(response) }
+        Posterior { variance, response: Some(response), zero_mode }
+    }
+
+    fn zero_mode(&self) -> Option<ZeroMode> {
+        self.model.metadata().zero_mode
+    }
+
+    fn adapting(&self) -> bool {
+        self.model.metadata().adapting
     }
 
     fn smallest_noise(&self) -> f64 {
@@ -259,7 +317,7 @@ impl Worker {
                 tape: score.network.tape(),
                 modes: score.modes(),
                 filtered: vec![0.0; values],
-                inputs: vec![0.0; INPUTS * values],
+                inputs: vec![0.0; score.network.shape().inputs * score.lattice.sites()],
                 correction: vec![0.0; values],
             },
         })
@@ -271,7 +329,7 @@ impl Worker {
         let Level { embedding, preconditioning, filter, .. } = level;
         match self {
             Worker::Field { tape, modes, filtered, inputs, correction } => {
-                modes.filter(fields, filter, filtered);
+                score.gaussian.denoise(modes, filter, level.noise, fields, filtered);
                 preconditioning.fill(fields, filtered, inputs);
                 score.network.forward(parameters, embedding, inputs, correction, tape);
                 preconditioning.denoise(filtered, correction, denoised);
@@ -302,9 +360,14 @@ impl NativeEvaluator {
         }
         let network = &self.score.network;
         let mut embedding = network.embedding().tape();
-        network.embedding().forward(self.score.model.parameters(), libm::log(noise), &mut embedding);
+        network.embedding().forward(
+            self.score.model.parameters(),
+            libm::log(noise),
+            &self.score.conditions,
+            &mut embedding,
+        );
         let mut filter = vec![0.0; self.score.covariance.len()];
-        wiener_filter(&self.score.covariance, noise, &mut filter);
+        self.score.gaussian.multiplier(noise, &mut filter);
         let preconditioning = self.score.preconditioning(noise);
         self.levels.push(Level { noise, embedding, preconditioning, filter });
         self.levels.len() - 1

@@ -1,8 +1,8 @@
 //! Derivatives of a trained network, in double precision: its weights are widened once, and everything
 //! after is computed as `native.rs` does in single precision, without its rounding.
 
-use super::native::{INPUTS, NativeScore, Preconditioning};
-use super::{Differential, Score, require_tangents, wiener_filter};
+use super::native::{NativeScore, Preconditioning};
+use super::{Differential, Score, require_tangents};
 use crate::error::Result;
 use crate::model::Modes;
 use crate::nn::Tape;
@@ -35,7 +35,7 @@ impl NativeDifferential {
             embedding: score.network().embedding().tape(),
             multiplier: vec![0.0; values],
             filtered: vec![0.0; values],
-            inputs: vec![0.0; INPUTS * values],
+            inputs: vec![0.0; score.network().shape().inputs * score.lattice().sites()],
             output: vec![0.0; values],
             level: None,
             score,
@@ -48,8 +48,9 @@ impl NativeDifferential {
         {
             return factors.clone();
         }
-        self.score.network().embedding().forward(&self.parameters, libm::log(noise), &mut self.embedding);
-        wiener_filter(self.score.covariance(), noise, &mut self.multiplier);
+        let (network, conditions) = (self.score.network(), self.score.conditions());
+        network.embedding().forward(&self.parameters, libm::log(noise), conditions, &mut self.embedding);
+        self.score.gaussian().multiplier(noise, &mut self.multiplier);
         let factors = self.score.preconditioning(noise);
         self.level = Some((noise, factors.clone()));
         factors
@@ -69,12 +70,14 @@ impl Differential for NativeDifferential {
         require_tangents(values, field, directions, denoised, changes)?;
         let factors = self.prepare(noise);
         let (network, p) = (self.score.network(), &self.parameters);
-        self.modes.filter(field, &self.multiplier, &mut self.filtered);
+        let gaussian = self.score.gaussian();
+        gaussian.denoise(&mut self.modes, &self.multiplier, noise, field, &mut self.filtered);
         factors.fill(field, &self.filtered, &mut self.inputs);
         network.forward(p, &self.embedding, &self.inputs, &mut self.output, &mut self.tape);
         factors.denoise(&self.filtered, &self.output, denoised);
         for (direction, change) in directions.chunks_exact(values).zip(changes.chunks_exact_mut(values)) {
-            self.modes.filter(direction, &self.multiplier, &mut self.filtered);
+            let along = (field, direction);
+            gaussian.tangent(&mut self.modes, &self.multiplier, noise, along, &mut self.filtered);
             factors.fill(direction, &self.filtered, &mut self.inputs);
             network.tangent(p, &self.embedding, &self.inputs, &mut self.output, &mut self.tape);
             factors.denoise(&self.filtered, &self.output, change);
@@ -88,7 +91,9 @@ mod tests {
     use super::*;
     use crate::diffusion::Schedule;
     use crate::lattice::Lattice;
-    use crate::model::{Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord, covariance_classes};
+    use crate::model::{
+        ActionRecord, Condition, Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord, covariance_classes,
+    };
     use crate::nn::{UNet, UNetShape};
     use crate::rng::{Purpose, Stream};
 
@@ -99,11 +104,19 @@ mod tests {
     }
 
     fn score(extents: &[usize], components: usize, channels: &[usize], reach: usize) -> Arc<NativeScore> {
+        let channels = channels.to_vec();
+        score_of(extents, components, UNetShape { channels, reach, ..UNetShape::default() })
+    }
+
+    fn score_of(extents: &[usize], components: usize, shape: UNetShape) -> Arc<NativeScore> {
         let lattice = Lattice::new(extents).unwrap().with_components(components).unwrap();
-        let network =
-            UNetShape { inputs: 2 * components, outputs: components, channels: channels.to_vec(), embedding: 6, reach };
+        let (network, reach) =
+            (UNetShape { inputs: 2 * components, outputs: components, embedding: 6, ..shape.clone() }, shape.reach);
         let total = UNet::new(&network, &lattice).unwrap().layout().total();
         let classes = covariance_classes(&lattice, reach).1;
+        let names = (0..network.conditions).map(|index| format!("c{index}"));
+        let couplings = names.clone().map(|name| (name, 1.3));
+        let conditions = names.map(|coupling| Condition { coupling, centre: 1.0, scale: 0.5 });
         let metadata = Metadata {
             schema: SCHEMA,
             schedule: Schedule::variance_expanding(25.0).unwrap(),
@@ -112,8 +125,14 @@ mod tests {
             network,
             covariance: (0..classes).map(|class| 3.0 / (1.0 + class as f64)).collect(),
             posterior: PosteriorTable::default(),
-            action: None,
+            action: Some(ActionRecord { name: "phi4".into(), couplings: couplings.collect() }),
             training: TrainingRecord::default(),
+            points: vec![],
+            normalisation: vec![],
+            conditions: conditions.collect(),
+            magnetisation_scale: None,
+            zero_mode: None,
+            adapting: false,
         };
         let parameters = normals(0, total).into_iter().map(|x| 0.2 * x as f32).collect();
         Arc::new(NativeScore::new(Model::new(metadata, parameters).unwrap()).unwrap())
@@ -126,6 +145,18 @@ mod tests {
             score(&[4, 8], 2, &[4], 1),
             score(&[1], 1, &[6], 0),
             score(&[5], 3, &[6], 0),
+            score_of(&[4, 4], 2, UNetShape { channels: vec![3, 5], odd: true, ..UNetShape::default() }),
+            score_of(
+                &[8, 4],
+                1,
+                UNetShape {
+                    channels: vec![3, 5],
+                    bands: vec![[-9.0, -1.0], [-2.0, 9.0]],
+                    conditions: 1,
+                    ..UNetShape::default()
+                },
+            ),
+            score_of(&[1], 1, UNetShape { channels: vec![6], reach: 0, odd: true, ..UNetShape::default() }),
         ];
         for score in cases {
             let values = score.lattice().values();
@@ -148,9 +179,13 @@ mod tests {
                 };
                 let mut largest: f64 = 0.0;
                 for (direction, change) in directions.chunks(values).zip(changes.chunks(values)) {
-                    let (ahead, behind) = (at(1e-5, direction), at(-1e-5, direction));
+                    let (ahead, behind) = (at(3e-6, direction), at(-3e-6, direction));
                     for (value, (a, b)) in change.iter().zip(ahead.iter().zip(&behind)) {
-                        assert!((value - (a - b) / 2e-5).abs() < 1e-8, "{case}: {value} {}", (a - b) / 2e-5);
+                        assert!(
+                            (value - (a - b) / 6e-6).abs() < 1e-7 * (1.0 + value.abs()),
+                            "{case}: {value} {}",
+                            (a - b) / 6e-6
+                        );
                         largest = largest.max(value.abs());
                     }
                 }

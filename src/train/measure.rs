@@ -1,12 +1,12 @@
 //! The moments of the clean field given a noisy one, on configurations that did not train the network.
 
 use super::dataset::{Dataset, class_means};
-use crate::diffusion::Response;
+use crate::diffusion::{Response, TwoPeaks, ZeroMode};
 use crate::error::Result;
 use crate::fourier::LatticeFourier;
-use crate::model::{Model, Modes, PosteriorRow, PosteriorTable, covariance_classes};
+use crate::model::{Metadata, Model, Modes, PosteriorRow, PosteriorTable, covariance_classes};
 use crate::rng::{Purpose, Stream};
-use crate::score::{Evaluator, NativeScore, Score};
+use crate::score::{Evaluator, NativeScore, Score, zero_mode};
 use std::sync::Arc;
 
 /// Noise levels of the table.
@@ -30,14 +30,14 @@ pub fn measure_posterior(
 ) -> Result<PosteriorTable> {
     let score = Arc::new(NativeScore::new(model.clone())?);
     let sites = data.lattice().values();
-    let held_out = data.len() - data.training();
-    let samples = SAMPLES.min(4 * held_out).min((MOST_SITES / sites).max(64));
-    let mut clean = Vec::with_capacity(samples * sites);
-    for sample in 0..samples {
-        clean.extend(data.field(data.training() + sample % held_out).iter().map(|&x| f64::from(x)));
+    let held_out = data.held_out();
+    let samples = SAMPLES.min(4 * held_out.len()).min((MOST_SITES / sites).max(64));
+    let mut clean = vec![0.0; samples * sites];
+    for (sample, field) in clean.chunks_exact_mut(sites).enumerate() {
+        data.read(held_out.start + sample % held_out.len(), field)?;
     }
     let mut evaluator = score.evaluator(threads)?;
-    let mut measurement = Measurement::new(data, clean, model.metadata().network.reach);
+    let mut measurement = Measurement::new(data, clean, model.metadata());
     let rows = (0..ROWS).map(|row| {
         let position = log_noise.0 + (log_noise.1 - log_noise.0) * row as f64 / (ROWS - 1) as f64;
         measurement.denoise(&mut *evaluator, libm::exp(position), model.metadata().training.seed)?;
@@ -56,15 +56,20 @@ struct Measurement {
     sites: usize,
     clean: Vec<f64>,
     denoised: Vec<f64>,
+    zero_mode: Option<ZeroMode>,
+    /// Of a zero mode with two peaks: its law given each noisy sample.
+    given: Vec<TwoPeaks>,
 }
 
 impl Measurement {
-    fn new(data: &Dataset, clean: Vec<f64>, reach: usize) -> Self {
-        let lattice = data.lattice();
+    fn new(data: &Dataset, clean: Vec<f64>, metadata: &Metadata) -> Self {
+        let (lattice, reach, zero_mode) = (data.lattice(), metadata.network.reach, metadata.zero_mode);
         let (class, classes) = covariance_classes(lattice, reach);
         let fourier = (reach > 0 && lattice.components() == 1).then(|| LatticeFourier::new(lattice));
         let modes = Modes::new(lattice, reach);
-        Measurement { modes, fourier, class, classes, sites: lattice.values(), denoised: vec![0.0; clean.len()], clean }
+        let denoised = vec![0.0; clean.len()];
+        let sites = lattice.values();
+        Measurement { modes, fourier, class, classes, sites, denoised, clean, zero_mode, given: vec![] }
     }
 
     fn samples(&self) -> usize {
@@ -74,6 +79,7 @@ impl Measurement {
     fn denoise(&mut self, evaluator: &mut dyn Evaluator, sigma: f64, seed: u64) -> Result<()> {
         let mut noise = vec![0.0; self.sites];
         let mut noisy = vec![0.0; BATCH * self.sites];
+        self.given.clear();
         for first in (0..self.samples()).step_by(BATCH) {
             let count = BATCH.min(self.samples() - first);
             let range = first * self.sites..(first + count) * self.sites;
@@ -81,6 +87,7 @@ impl Measurement {
                 Stream::new(seed, 1, (first + slot) as u64)?.normals(Purpose::Diagnostic, 0, &mut noise);
                 let target = &mut noisy[slot * self.sites..(slot + 1) * self.sites];
                 target.iter_mut().zip(clean.iter().zip(&noise)).for_each(|(x, (c, z))| *x = c + sigma * z);
+                self.given.extend(self.zero_mode.map(|law| law.given(zero_mode(target), sigma)));
             }
             evaluator.denoise(&vec![sigma; count], &noisy[..count * self.sites], &mut self.denoised[range])?;
         }
@@ -97,6 +104,10 @@ impl Measurement {
             power.fill(0.0);
             self.modes.accumulate_power(error, &mut power);
             by_class.extend(class_means(&power, &self.class, self.classes, 1.0));
+        }
+        // Of the error of a zero mode with two peaks, the part within a peak: the kernels know the rest.
+        for (given, power) in self.given.iter().zip(by_class.chunks_exact_mut(self.classes)) {
+            power[0] *= given.variance / (given.variance + given.between());
         }
         let mean = |class: usize| by_class.iter().skip(class).step_by(self.classes).sum::<f64>() / samples as f64;
         let variance: Vec<f64> = (0..self.classes).map(mean).collect();
@@ -118,8 +129,10 @@ impl Measurement {
     /// The row completed by how the covariance follows the state.
     fn with_response(&mut self, row: PosteriorRow, variance: &[f64], by_class: &[f64], errors: &[f64]) -> PosteriorRow {
         let (sites, samples) = (self.sites, self.samples());
-        let squares: Vec<f64> =
-            self.denoised.chunks_exact(sites).map(|d| d.iter().map(|d| d * d).sum::<f64>() / sites as f64).collect();
+        let undecided = self.given.iter().map(TwoPeaks::between).chain(std::iter::repeat(0.0));
+        let squares = self.denoised.chunks_exact(sites).zip(undecided);
+        let squares = squares.map(|(d, undecided)| (d.iter().map(|d| d * d).sum::<f64>() + undecided) / sites as f64);
+        let squares: Vec<f64> = squares.collect();
         let centre = squares.iter().sum::<f64>() / samples as f64;
         let spread = (squares.iter().map(|m| (m - centre).powi(2)).sum::<f64>() / samples as f64).sqrt().max(1e-12);
         let strength: Vec<f64> = squares.iter().map(|m| (m - centre) / spread).collect();

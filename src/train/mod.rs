@@ -1,8 +1,19 @@
 //! Training of the native network by score matching, deterministic by seed for any thread count.
 
+mod checkpoint;
+mod data_free;
 mod dataset;
+mod density;
+mod equilibrium;
+mod fit;
+mod generated;
 mod measure;
 mod optimizer;
+mod options;
+mod point;
+mod published;
+mod range;
+mod refine;
 mod sample;
 mod target;
 mod trainer;
@@ -10,7 +21,14 @@ mod trainer;
 #[cfg(test)]
 mod tests;
 
+pub use data_free::{DataFreeOptions, Stage, self_consistent_covariance, train_without_data};
 pub use dataset::Dataset;
+pub use density::PIECES;
+pub use equilibrium::{Comparison, Correlation, Equilibrium, EquilibriumReport, Signs};
 pub use measure::measure_posterior;
 pub use optimizer::{Adam, AdamOptions};
-pub use trainer::{Progress, TrainOptions, Trainer};
+pub use options::{CurvePoint, Progress, TrainOptions};
+pub use point::TrainingSet;
+pub use published::{PublishedOptions, PublishedTrainer};
+pub use refine::{RefineOptions, RefineProgress, Refiner};
+pub use trainer::Trainer;

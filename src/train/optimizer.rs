@@ -39,7 +39,29 @@ pub struct Adam {
     second: Vec<f32>,
 }
 
+/// What an optimiser carries from step to step.
+pub(super) struct AdamState {
+    /// Steps taken.
+    pub step: u64,
+    /// Running mean of the norm of the gradient.
+    pub usual: f64,
+    /// Weights, their average, and the two moments of the gradient.
+    pub parts: [Vec<f32>; 4],
+}
+
 impl Adam {
+    /// For a checkpoint.
+    pub(super) fn state(&self) -> AdamState {
+        let parts = [&self.weights, &self.average, &self.first, &self.second].map(Vec::clone);
+        AdamState { step: self.step, usual: self.usual, parts }
+    }
+
+    /// Goes on from a checkpoint of as many weights.
+    pub(super) fn set_state(&mut self, state: AdamState) {
+        (self.step, self.usual) = (state.step, state.usual);
+        [self.weights, self.average, self.first, self.second] = state.parts;
+    }
+
     /// Starts from `weights`, for `total` steps.
     pub fn new(weights: Vec<f32>, total: u64, options: AdamOptions) -> Self {
         let zero = vec![0.0; weights.len()];

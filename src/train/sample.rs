@@ -1,46 +1,44 @@
 //! One training sample: draw, transform, add noise, evaluate, differentiate.
 
-use super::dataset::Dataset;
-use super::target::{BINS, Mixture, Sums};
+use super::density::LevelDensity;
+use super::point::Point;
+use super::target::{BINS, Sums};
 use crate::action::{Action, Interrupt};
-use crate::lattice::Lattice;
+use crate::error::Result;
 use crate::model::Modes;
 use crate::nn::embedding::EmbeddingTape;
-use crate::nn::{Adjoint, Tape, UNet};
+use crate::nn::{Adjoint, Tape};
 use crate::rng::{Purpose, Stream};
-use crate::score::{INPUTS, Preconditioning, wiener_filter};
+use crate::score::Preconditioning;
 
 /// What all samples of a step share.
 pub(super) struct Shared<'a> {
-    pub data: &'a Dataset,
-    pub network: &'a UNet,
+    pub point: &'a Point,
     pub weights: &'a [f32],
-    pub adjoint: &'a Adjoint<f32>,
-    pub mixture: &'a Mixture,
-    pub covariance: &'a [f64],
-    pub class: &'a [u32],
     /// One value a component.
     pub data_variance: &'a [f64],
-    /// Whether phi and -phi are equally probable.
-    pub even: bool,
+    /// Scale of the magnetisation, if the network is told it apart.
+    pub magnetisation: Option<f64>,
     pub log_noise: (f64, f64),
-    pub batch: usize,
+    pub density: &'a LevelDensity,
     pub stream: Stream,
 }
 
 /// A part of the batch with its own sums, so that the order of summation is fixed.
 pub(super) struct Chunk {
     pub gradient: Vec<f32>,
+    /// Of the point that the step takes; as long as that of the point with most classes.
     pub moments: Sums,
     pub loss: f64,
 }
 
-/// Memory of one thread.
+/// Memory of one thread for one point.
 pub(super) struct Worker {
     tape: Tape<f32>,
     embedding: EmbeddingTape<f32>,
     modes: Modes,
     action: Option<Box<dyn Action>>,
+    source: Vec<f64>,
     clean: Vec<f64>,
     noisy: Vec<f64>,
     noise: Vec<f64>,
@@ -56,13 +54,15 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub fn new(network: &UNet, lattice: &Lattice, action: Option<Box<dyn Action>>) -> Self {
+    pub fn new(point: &Point) -> Result<Self> {
+        let lattice = point.data.lattice();
         let field = || vec![0.0; lattice.values()];
-        Worker {
-            tape: network.tape(),
-            embedding: network.embedding().tape(),
-            modes: Modes::new(lattice, network.shape().reach),
-            action,
+        Ok(Worker {
+            tape: point.network.tape(),
+            embedding: point.network.embedding().tape(),
+            modes: Modes::new(lattice, point.network.shape().reach),
+            action: point.action.as_ref().map(|record| record.build(lattice)).transpose()?,
+            source: field(),
             clean: field(),
             noisy: field(),
             noise: field(),
@@ -72,42 +72,36 @@ impl Worker {
             force: field(),
             data: field(),
             cross: [field(), field(), field()],
-            inputs: vec![0.0; INPUTS * lattice.values()],
+            inputs: vec![0.0; point.network.shape().inputs * lattice.sites()],
             output: vec![0.0; lattice.values()],
-        }
+        })
     }
 
     /// Adds sample `index` of the step to `chunk`: loss |D - target|^2 / sigma^2 a value and a sample,
-    /// the weight under which equal steps of ln sigma count by their divergence.
+    /// the weight under which equal steps of ln sigma count by their divergence. Levels that are drawn more often
+    /// count less, so that the expected gradient does not depend on how they are drawn.
     ///
     /// # Errors
-    /// What the force raises.
-    pub fn add(&mut self, shared: &Shared<'_>, index: usize, chunk: &mut Chunk) -> Result<(), Interrupt> {
-        let values = self.clean.len();
-        self.draw(shared, index);
+    /// What the force raises, and those of `Dataset::read`.
+    pub fn add(
+        &mut self,
+        shared: &Shared<'_>,
+        adjoint: &Adjoint<f32>,
+        index: usize,
+        chunk: &mut Chunk,
+    ) -> Result<(), Interrupt> {
+        self.draw(shared, index)?;
         // Stratified over the batch: every step sees all noise levels.
         let offset = shared.stream.uniform(Purpose::TrainingLevel, 0, 0);
-        let position = ((index as f64 + offset) / shared.batch as f64).fract();
-        let log_noise = shared.log_noise.0 + (shared.log_noise.1 - shared.log_noise.0) * position;
-        let bin = ((position * BINS as f64) as usize).min(BINS - 1);
-        let sigma = libm::exp(log_noise);
-        shared.stream.normals(Purpose::TrainingNoise, index as u32, &mut self.noise);
-        for ((noisy, clean), z) in self.noisy.iter_mut().zip(&self.clean).zip(&self.noise) {
-            *noisy = clean + sigma * z;
-        }
-        let xi = sigma * sigma;
-        wiener_filter(shared.covariance, sigma, &mut self.multiplier);
-        self.modes.filter(&self.noisy, &self.multiplier, &mut self.filtered);
-        let factors = Preconditioning::new(shared.data_variance, sigma);
-        factors.fill(&self.noisy, &self.filtered, &mut self.inputs);
-        shared.network.embedding().forward(shared.weights, log_noise, &mut self.embedding);
-        shared.network.forward(shared.weights, &self.embedding, &self.inputs, &mut self.output, &mut self.tape);
-        factors.denoise(&self.filtered, &self.output, &mut self.denoised);
-        self.residuals(shared, bin, xi, chunk)?;
-        let scale = 1.0 / (xi * (values * shared.batch) as f64);
-        let mut loss = 0.0;
-        let sites = shared.data.lattice().sites();
+        let batch = shared.point.batch;
+        let (position, density) = shared.density.position(((index as f64 + offset) / batch as f64).fract());
+        self.denoise(shared, position, index);
+        self.residuals(shared, position, Some(&mut chunk.moments))?;
+        let (log_noise, sites) = (log_noise_at(shared, position), shared.point.data.lattice().sites());
+        let factors = Preconditioning::new(shared.data_variance, shared.magnetisation, libm::exp(log_noise));
+        let scale = libm::exp(-2.0 * log_noise) / (density * (self.clean.len() * batch) as f64);
         let components = self.output.chunks_exact_mut(sites).zip(self.noise.chunks_exact(sites));
+        let mut loss = 0.0;
         for (component, (output, residual)) in components.enumerate() {
             for (output, &r) in output.iter_mut().zip(residual) {
                 loss += r * r;
@@ -117,21 +111,49 @@ impl Worker {
         }
         chunk.loss += loss * scale;
         let gradient = &mut chunk.gradient;
-        let output = &self.output;
-        shared.network.backward(
-            shared.weights,
-            shared.adjoint,
-            &self.embedding,
-            output,
-            gradient,
-            None,
-            &mut self.tape,
-        );
+        let network = &shared.point.network;
+        network.backward(shared.weights, adjoint, &self.embedding, &self.output, gradient, None, &mut self.tape);
         Ok(())
     }
 
+    /// The loss of validation configuration `index` of `count`, each with its own noise level and noise.
+    ///
+    /// # Errors
+    /// What the force raises, and those of `Dataset::read`.
+    pub fn validate(&mut self, shared: &Shared<'_>, index: usize, count: usize) -> Result<f64, Interrupt> {
+        let data = &shared.point.data;
+        let validation = data.validation();
+        data.read(validation.start + index % validation.len(), &mut self.clean)?;
+        let position = (index as f64 + 0.5) / count as f64;
+        self.denoise(shared, position, index);
+        self.residuals(shared, position, None)?;
+        let scale = libm::exp(-2.0 * log_noise_at(shared, position)) / self.clean.len() as f64;
+        Ok(scale * self.noise.iter().map(|r| r * r).sum::<f64>())
+    }
+
+    /// Adds noise to the clean field and denoises it: fills `noisy`, `filtered`, `denoised` and the tapes.
+    fn denoise(&mut self, shared: &Shared<'_>, position: f64, index: usize) {
+        let log_noise = log_noise_at(shared, position);
+        let sigma = libm::exp(log_noise);
+        shared.stream.normals(Purpose::TrainingNoise, index as u32, &mut self.noise);
+        for ((noisy, clean), z) in self.noisy.iter_mut().zip(&self.clean).zip(&self.noise) {
+            *noisy = clean + sigma * z;
+        }
+        let gaussian = &shared.point.gaussian;
+        gaussian.multiplier(sigma, &mut self.multiplier);
+        gaussian.denoise(&mut self.modes, &self.multiplier, sigma, &self.noisy, &mut self.filtered);
+        let factors = Preconditioning::new(shared.data_variance, shared.magnetisation, sigma);
+        factors.fill(&self.noisy, &self.filtered, &mut self.inputs);
+        let network = &shared.point.network;
+        network.embedding().forward(shared.weights, log_noise, &shared.point.conditions, &mut self.embedding);
+        network.forward(shared.weights, &self.embedding, &self.inputs, &mut self.output, &mut self.tape);
+        factors.denoise(&self.filtered, &self.output, &mut self.denoised);
+    }
+
     /// Leaves target - D in `noise`, and books the second moments of the two estimates' residuals.
-    fn residuals(&mut self, shared: &Shared<'_>, bin: usize, xi: f64, chunk: &mut Chunk) -> Result<(), Interrupt> {
+    fn residuals(&mut self, shared: &Shared<'_>, position: f64, moments: Option<&mut Sums>) -> Result<(), Interrupt> {
+        let bin = ((position * BINS as f64) as usize).min(BINS - 1);
+        let xi = libm::exp(2.0 * log_noise_at(shared, position));
         for ((b, &x), &denoised) in self.data.iter_mut().zip(&self.clean).zip(&self.denoised) {
             *b = x - denoised;
         }
@@ -143,18 +165,21 @@ impl Worker {
         for ((a, &x), &denoised) in self.force.iter_mut().zip(&self.noisy).zip(&self.denoised) {
             *a = x + xi * *a - denoised;
         }
-        let [aa, bb, ab] = &mut self.cross;
-        [&mut *aa, &mut *bb, &mut *ab].into_iter().for_each(|sum| sum.fill(0.0));
-        self.modes.accumulate_cross_power(&self.force, &self.data, [aa, bb, ab]);
-        let classes = chunk.moments.len() / BINS;
-        let moments = &mut chunk.moments[bin * classes..(bin + 1) * classes];
-        for (p, &class) in shared.class.iter().enumerate() {
-            let sum = &mut moments[class as usize];
-            *sum = [sum[0] + aa[p], sum[1] + bb[p], sum[2] + ab[p], sum[3] + 1.0];
+        let Point { class, mixture, .. } = shared.point;
+        if let Some(moments) = moments {
+            let [aa, bb, ab] = &mut self.cross;
+            [&mut *aa, &mut *bb, &mut *ab].into_iter().for_each(|sum| sum.fill(0.0));
+            self.modes.accumulate_cross_power(&self.force, &self.data, [aa, bb, ab]);
+            let weights = mixture.weights(bin).len();
+            let moments = &mut moments[bin * weights..(bin + 1) * weights];
+            for (p, &class) in class.iter().enumerate() {
+                let sum = &mut moments[class as usize];
+                *sum = [sum[0] + aa[p], sum[1] + bb[p], sum[2] + ab[p], sum[3] + 1.0];
+            }
         }
         // target - D = b + w (a - b), w diagonal in momentum space.
-        let weights = shared.mixture.weights(bin);
-        for (m, &class) in self.multiplier.iter_mut().zip(shared.class) {
+        let weights = mixture.weights(bin);
+        for (m, &class) in self.multiplier.iter_mut().zip(class) {
             *m = weights[class as usize];
         }
         self.force.iter_mut().zip(&self.data).for_each(|(a, &b)| *a -= b);
@@ -165,10 +190,10 @@ impl Worker {
 
     /// Draws a configuration and applies a random symmetry: translation, exchange and reflection of
     /// axes where the extents allow, all components together, and the sign if the law is even.
-    fn draw(&mut self, shared: &Shared<'_>, index: usize) {
-        let stream = &shared.stream;
-        let source = shared.data.field(stream.below(Purpose::Batch, 0, index as u32, shared.data.training()));
-        let lattice = shared.data.lattice();
+    fn draw(&mut self, shared: &Shared<'_>, index: usize) -> Result<()> {
+        let (stream, data) = (&shared.stream, &shared.point.data);
+        data.read(stream.below(Purpose::Batch, 0, index as u32, data.training()), &mut self.source)?;
+        let lattice = data.lattice();
         let rank = lattice.rank();
         let draw = |what: u32, bound: usize| stream.below(Purpose::Augmentation, what, index as u32, bound);
         let mut order: [usize; 4] = [0, 1, 2, 3];
@@ -178,7 +203,7 @@ impl Worker {
                 order.swap(axis, other);
             }
         }
-        let sign = if shared.even && draw(4, 2) == 1 { -1.0 } else { 1.0 };
+        let sign = if shared.point.even && draw(4, 2) == 1 { -1.0 } else { 1.0 };
         let strides = lattice.strides();
         // Per target axis: source stride, extent, first source coordinate, and direction.
         let mut at = [0usize; 4];
@@ -196,8 +221,8 @@ impl Worker {
                     (x + shift) % extent * stride
                 })
                 .sum();
-            for (clean, source) in self.clean.chunks_exact_mut(sites).zip(source.chunks_exact(sites)) {
-                clean[target] = sign * f64::from(source[site]);
+            for (clean, source) in self.clean.chunks_exact_mut(sites).zip(self.source.chunks_exact(sites)) {
+                clean[target] = sign * source[site];
             }
             for axis in (0..rank).rev() {
                 at[axis] += 1;
@@ -207,5 +232,11 @@ impl Worker {
                 at[axis] = 0;
             }
         }
+        Ok(())
     }
+}
+
+/// ln sigma at a position within the trained range.
+fn log_noise_at(shared: &Shared<'_>, position: f64) -> f64 {
+    shared.log_noise.0 + (shared.log_noise.1 - shared.log_noise.0) * position
 }

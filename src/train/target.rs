@@ -68,6 +68,17 @@ impl Mixture {
         self.refresh();
     }
 
+    /// `[bin][class]`: running second moments, for a checkpoint.
+    pub(super) fn moments(&self) -> &[[f64; 3]] {
+        &self.moments
+    }
+
+    /// Goes on from [`Mixture::moments`] of as many bins and classes.
+    pub(super) fn set_moments(&mut self, moments: Vec<[f64; 3]>) {
+        self.moments = moments;
+        self.refresh();
+    }
+
     fn refresh(&mut self) {
         for (weight, [aa, bb, ab]) in self.weights.iter_mut().zip(&self.moments) {
             let denominator = aa + bb - 2.0 * ab;

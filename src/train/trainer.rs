@@ -1,208 +1,140 @@
 //! The training loop.
 
-use super::dataset::Dataset;
+use super::density::{LevelDensity, PIECES};
 use super::measure::measure_posterior;
-use super::optimizer::{Adam, AdamOptions};
+use super::optimizer::Adam;
+use super::options::{CurvePoint, Progress, TrainOptions};
+use super::point::{Point, TrainingSet};
 use super::sample::{Chunk, Shared, Worker};
-use super::target::Mixture;
+use super::{Dataset, range};
 use crate::action::{ActionRecord, Interrupt};
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result};
-use crate::model::{Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord, covariance_classes, mean_by_component};
+use crate::model::{Condition, Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord};
 use crate::nn::{Adjoint, UNet, UNetShape};
 use crate::rng::Stream;
-use crate::score::{INPUTS, Team, smallest_noise_with_reach};
+use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION, Team};
 use std::sync::Mutex;
 
 /// The batch is summed in this many parts, whatever the number of threads.
 const CHUNKS: usize = 8;
 
-/// Largest noise of the forward process, in standard deviations of the widest mode of the data: a
-/// Gaussian prior of the right covariance is then indistinguishable from the data with noise.
-const LARGEST_NOISE: f64 = 2.0;
-
-/// The same for independent sites. A mode is a sum over sites and nearly Gaussian by itself; a single
-/// variable is not, and a Gaussian prior forgets the n-th cumulant as noise^-n: at 8 standard deviations the
-/// divergence of the prior from the noisy data, kappa_4^2 / (48 kappa_2^4), is below 1e-8.
-const LARGEST_NOISE_OF_A_SITE: f64 = 8.0;
-
 /// Independent sites that a training serves together, when a configuration has fewer.
 const SITES_TOGETHER: usize = 64;
 
-/// Options of a training.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TrainOptions {
-    /// Channels at each resolution, finest first.
-    pub channels: Vec<usize>,
-    /// Width of the time embedding.
-    pub embedding: usize,
-    /// Reach of the stencils in sites along each axis: 1, or 0 for independent sites (one resolution).
-    pub reach: usize,
-    /// Whether phi and -phi are equally probable, which then doubles the data. `None`: by the action;
-    /// without one, yes.
-    pub even: Option<bool>,
-    /// Samples a step.
-    pub batch: usize,
-    /// Optimiser steps.
-    pub steps: u64,
-    /// Seed of weights, batches, symmetries and noise.
-    pub seed: u64,
-    /// Threads; changes no bit of the result.
-    pub threads: usize,
-    /// Optimiser.
-    pub adam: AdamOptions,
-    /// The command line, for the record.
-    pub command: String,
-}
+/// Most configurations that a look at the validation loss takes, all points together.
+const VALIDATION: usize = 512;
 
-impl Default for TrainOptions {
-    fn default() -> Self {
-        TrainOptions {
-            channels: vec![24, 32, 48],
-            embedding: 64,
-            reach: 1,
-            even: None,
-            batch: 64,
-            steps: 20_000,
-            seed: 1,
-            threads: 1,
-            adam: AdamOptions::default(),
-            command: String::new(),
-        }
-    }
-}
+/// Step number of the noise of the validation loss, which no training reaches.
+const VALIDATION_STEP: u64 = crate::rng::MAX_STEP;
 
-/// How far a training is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// Steps taken.
-    pub step: u64,
-    /// Smoothed loss.
-    pub loss: f64,
-    /// Norm of the last gradient.
-    pub gradient_norm: f64,
-    /// Learning rate.
-    pub rate: f64,
-}
-
-impl TrainOptions {
-    /// For independent sites. With 2^18 x 64 draws of the two-peak law (mu0 = 1, sigma0 = 1/4) and its force,
-    /// 20 000 steps give the denoiser to 0.5 % of the deviation of x_0 given x where the peaks merge (noise
-    /// 0.1 to 5), and to 0.1 % below; the error is that of the draws, and falls as their number^(-1/2).
-    pub fn independent_sites() -> Self {
-        TrainOptions { channels: vec![32], embedding: 32, reach: 0, ..TrainOptions::default() }
-    }
-}
-
-/// The forward process, and the range of ln sigma that it trains.
-fn noise_range(covariance: &[f64], reach: usize) -> Result<(Schedule, (f64, f64))> {
-    let widest = covariance.iter().copied().fold(0.0, f64::max);
-    let largest = if reach == 0 { LARGEST_NOISE_OF_A_SITE } else { LARGEST_NOISE };
-    let schedule = Schedule::variance_expanding_to((largest * widest.sqrt()).max(2.0))?;
-    let smallest = smallest_noise_with_reach(covariance, reach);
-    Ok((schedule, (libm::log(smallest), libm::log(schedule.noise(1.0)))))
-}
-
-/// A training under way.
+/// A training under way. A step takes its batch from one training set, all of them in turn.
 pub struct Trainer {
-    /// As it trains: of independent sites, configurations side by side.
-    data: Dataset,
-    /// Extents and number of the configurations as they came.
+    pub(super) points: Vec<Point>,
+    /// Extents of the configurations as they came: of independent sites, several train side by side.
     extents: Vec<usize>,
     configurations: usize,
-    action: Option<ActionRecord>,
-    options: TrainOptions,
-    schedule: Schedule,
-    network: UNet,
-    adam: Adam,
+    pub(super) options: TrainOptions,
+    pub(super) schedule: Schedule,
+    pub(super) adam: Adam,
     adjoint: Adjoint<f32>,
-    mixture: Mixture,
-    /// By class, and expanded to all momenta.
-    covariance: Vec<f64>,
-    expanded: Vec<f64>,
-    class: Vec<u32>,
-    /// One value a component.
+    conditions: Vec<Condition>,
+    /// One value a component, common to all points.
     data_variance: Vec<f64>,
-    even: bool,
-    log_noise: (f64, f64),
+    /// Scale of the magnetisation, if the network is told it apart.
+    magnetisation: Option<f64>,
+    pub(super) log_noise: (f64, f64),
+    pub(super) density: LevelDensity,
     team: Team,
-    workers: Vec<Worker>,
+    /// `[thread][point]`
+    workers: Vec<Vec<Worker>>,
     chunks: Vec<Chunk>,
     gradient: Vec<f32>,
     stream: Stream,
-    loss: f64,
+    pub(super) loss: f64,
+    progress: Progress,
+    pub(super) curve: Vec<CurvePoint>,
+    pub(super) best: Option<Best>,
+}
+
+/// The best averaged weights so far, by validation loss.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Best {
+    pub validation: f64,
+    pub weights: Vec<f32>,
+    /// Looks since then.
+    pub age: u64,
 }
 
 impl Trainer {
     /// Prepares a training on `data`; with `action`, its force lowers the variance of the target.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for options out of range or a network that does not fit the lattice.
+    /// As [`Trainer::with_sets`].
     pub fn new(data: Dataset, action: Option<ActionRecord>, options: TrainOptions) -> Result<Self> {
-        if !(1..=1 << 16).contains(&options.batch) {
-            return Err(Error::invalid("batch", options.batch, "between 1 and 65536 samples a step"));
-        }
+        Self::with_sets(vec![TrainingSet { data, action }], options)
+    }
+
+    /// Prepares a training of one network on several lattices or couplings. The model that comes out is at the
+    /// first set; `Model::at` takes it to the others, or between or beyond them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for options out of range, sets that differ in rank or components, or a
+    /// network that does not fit a lattice.
+    pub fn with_sets(mut sets: Vec<TrainingSet>, options: TrainOptions) -> Result<Self> {
+        range::check(&sets, &options)?;
+        let first = &sets[0].data;
+        let extents = first.lattice().extents().to_vec();
+        let configurations = sets.iter().map(|set| set.data.training()).sum();
+        let components = first.lattice().components();
         if options.reach == 0 {
-            data.require_independent_sites()?;
+            for set in &mut sets {
+                set.data = sites_together(&set.data)?;
+            }
         }
-        let (extents, configurations) = (data.lattice().extents().to_vec(), data.training());
-        let data = match SITES_TOGETHER / data.lattice().sites() {
-            copies if options.reach == 0 && copies > 1 && data.len() >= 32 * copies => data.side_by_side(copies)?,
-            _ => data,
-        };
-        let lattice = data.lattice().clone();
-        let components = lattice.components();
+        let told = range::told_magnetisation(&sets, &options)?;
         let shape = UNetShape {
-            inputs: INPUTS * components,
+            inputs: if told { INPUTS_WITH_MAGNETISATION } else { INPUTS * components },
+            odd: options.odd && told,
+            conditions: options.conditions.len(),
             channels: options.channels.clone(),
             embedding: options.embedding,
             outputs: components,
             reach: options.reach,
+            ..UNetShape::default()
         };
-        let network = UNet::new(&shape, &lattice)?;
-        let covariance = data.covariance_with_reach(options.reach);
-        let (class, _) = covariance_classes(&lattice, options.reach);
-        let expanded: Vec<f64> = class.iter().map(|&c| covariance[c as usize]).collect();
-        if let Some(value) = expanded.iter().find(|&&c| !(c > 1e-12)) {
-            return Err(Error::invalid("data covariance", value, "data that fluctuate in every mode"));
-        }
-        let (schedule, log_noise) = noise_range(&expanded, options.reach)?;
-        let even = match (options.even, &action) {
-            (Some(even), _) => even,
-            (None, Some(action)) => action.is_even()?,
-            (None, None) => true,
-        };
+        let points = sets.into_iter().map(|set| Point::new(set, &shape, options.even));
+        let mut points = points.collect::<Result<Vec<_>>>()?;
+        let conditions = range::conditions(&points, &options.conditions)?;
+        let (schedule, log_noise) = range::noise(&points, &options)?;
+        range::complete(&mut points, &conditions, log_noise, options.batch)?;
         let team = Team::new(options.threads)?;
-        let workers = (0..options.threads)
-            .map(|_| {
-                let force = action.as_ref().map(|record| record.build(&lattice)).transpose()?;
-                Ok(Worker::new(&network, &lattice, force))
-            })
-            .collect::<Result<_>>()?;
+        let workers = (0..options.threads).map(|_| points.iter().map(Worker::new).collect());
+        let workers = workers.collect::<Result<_>>()?;
         let stream = Stream::new(options.seed, 0, 0)?;
+        let network = &points[0].network;
         let weights = network.layout().initial(&stream);
-        let mixture = Mixture::new(&covariance, log_noise, action.is_some());
         let total = network.layout().total();
-        let chunk = || Chunk { gradient: vec![0.0; total], moments: mixture.sums(), loss: 0.0 };
+        let chunk = || Chunk { gradient: vec![0.0; total], moments: vec![], loss: 0.0 };
+        let (data_variance, magnetisation) = range::scales(&points, told);
         Ok(Trainer {
             chunks: (0..CHUNKS.min(options.batch)).map(|_| chunk()).collect(),
             adam: Adam::new(weights, options.steps, options.adam),
             adjoint: network.adjoint(),
-            data_variance: mean_by_component(&expanded, components),
-            even,
+            data_variance,
+            magnetisation,
             gradient: vec![0.0; total],
             loss: f64::NAN,
-            data,
+            progress: Progress { step: 0, loss: f64::NAN, gradient_norm: 0.0, rate: 0.0 },
+            density: LevelDensity::default(),
+            curve: vec![],
+            best: None,
+            points,
             extents,
             configurations,
-            action,
             options,
             schedule,
-            network,
-            mixture,
-            covariance,
-            expanded,
-            class,
+            conditions,
             log_noise,
             team,
             workers,
@@ -210,9 +142,20 @@ impl Trainer {
         })
     }
 
-    /// The network.
+    /// The network, on the lattice of the first set.
     pub fn network(&self) -> &UNet {
-        &self.network
+        &self.points[0].network
+    }
+
+    /// The loss along the way, one entry a look at the validation part.
+    pub fn curve(&self) -> &[CurvePoint] {
+        &self.curve
+    }
+
+    /// Bytes that the training keeps, about.
+    pub fn memory(&self) -> usize {
+        let weights = (self.chunks.len() + 7) * self.gradient.len() * size_of::<f32>();
+        weights + self.points.iter().map(|point| point.memory(self.options.threads)).sum::<usize>()
     }
 
     /// Changes the number of steps, for example after timing the first ones.
@@ -221,62 +164,78 @@ impl Trainer {
         self.adam.set_total(steps);
     }
 
-    /// Whether all steps are taken.
+    /// Number of steps in all.
+    pub fn steps(&self) -> u64 {
+        self.options.steps
+    }
+
+    /// Steps taken.
+    pub fn taken(&self) -> u64 {
+        self.adam.steps()
+    }
+
+    /// Whether all steps are taken, or the validation loss has not improved for as long as the options allow.
     pub fn is_finished(&self) -> bool {
-        self.adam.steps() >= self.options.steps
+        self.adam.steps() >= self.options.steps || self.stopped_early()
+    }
+
+    /// Whether the validation loss ended the training.
+    pub fn stopped_early(&self) -> bool {
+        matches!((&self.best, self.options.patience), (Some(best), Some(patience)) if best.age >= patience)
+    }
+
+    /// Draws noise levels by where Var(log w) is made: half of them uniformly in ln sigma, half by `shares`, one
+    /// value a sixteenth of the trained range. The expected gradient stays the same.
+    pub fn set_level_shares(&mut self, shares: &[f64; PIECES]) {
+        self.density = LevelDensity::following(shares);
+    }
+
+    /// The trained range of ln sigma.
+    pub fn log_noise_range(&self) -> (f64, f64) {
+        self.log_noise
     }
 
     /// Takes one step.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] when the loss is; the weights are then those before the step. What the
-    /// force raises.
+    /// [`Error::NotFinite`] when the loss is; the weights are then those before the step, and
+    /// [`Trainer::finish`] still gives the last good model. What the force raises.
     pub fn step(&mut self) -> Result<Progress> {
-        self.network.refresh_adjoint(self.adam.weights(), &mut self.adjoint);
-        let batch = self.options.batch;
+        let index = (self.adam.steps() % self.points.len() as u64) as usize;
+        let point = &self.points[index];
+        point.network.refresh_adjoint(self.adam.weights(), &mut self.adjoint);
         let shared = Shared {
-            data: &self.data,
-            network: &self.network,
+            point,
             weights: self.adam.weights(),
-            adjoint: &self.adjoint,
-            mixture: &self.mixture,
-            covariance: &self.expanded,
-            class: &self.class,
             data_variance: &self.data_variance,
-            even: self.even,
+            magnetisation: self.magnetisation,
             log_noise: self.log_noise,
-            batch,
+            density: &self.density,
             stream: self.stream.at_step(self.adam.steps() + 1),
         };
-        let failure: Mutex<Option<Interrupt>> = Mutex::new(None);
+        let (failure, adjoint) = (Mutex::new(None), &self.adjoint);
         let parts = self.chunks.len();
-        self.team.for_each(&mut self.workers, &mut self.chunks, |worker, part, chunk| {
+        self.team.for_each(&mut self.workers, &mut self.chunks, |workers, part, chunk| {
             chunk.gradient.fill(0.0);
-            chunk.moments.fill([0.0; 4]);
+            chunk.moments.clone_from(&point.mixture.sums());
             chunk.loss = 0.0;
             // Strided, so that every part has its share of each noise level: they cost the same but
             // differ in gradient, and the parts' sums then have similar size.
-            for index in (part..batch).step_by(parts) {
-                if let Err(interrupt) = worker.add(&shared, index, chunk) {
+            for sample in (part..point.batch).step_by(parts) {
+                if let Err(interrupt) = workers[index].add(&shared, adjoint, sample, chunk) {
                     *failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(interrupt);
                     return;
                 }
             }
         });
-        match failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
-            None => {}
-            Some(Interrupt::Stop(error)) => return Err(error),
-            Some(Interrupt::Reject) => {
-                return Err(Error::invalid("training data", "rejected", "configurations with a force"));
-            }
-        }
-        self.apply()
+        raise(failure)?;
+        self.apply(index)
     }
 
     /// Sums the parts in order and moves the weights.
-    fn apply(&mut self) -> Result<Progress> {
+    fn apply(&mut self, index: usize) -> Result<Progress> {
         self.gradient.fill(0.0);
-        let mut moments = self.mixture.sums();
+        let mut moments = self.points[index].mixture.sums();
         let mut loss = 0.0;
         for chunk in &self.chunks {
             self.gradient.iter_mut().zip(&chunk.gradient).for_each(|(sum, g)| *sum += g);
@@ -286,33 +245,91 @@ impl Trainer {
             loss += chunk.loss;
         }
         if !loss.is_finite() {
-            return Err(Error::NotFinite {
-                what: "training loss".into(),
-                index: self.adam.steps() as usize,
-                value: loss,
-            });
+            let what = "training loss (lower the rate; the model before this step is kept)".to_string();
+            return Err(Error::NotFinite { what, index: self.adam.steps() as usize, value: loss });
         }
         let rate = self.adam.rate();
         let gradient_norm = self.adam.update(&self.gradient);
-        self.mixture.update(&moments);
+        self.points[index].mixture.update(&moments);
         self.loss = if self.loss.is_nan() { loss } else { 0.99 * self.loss + 0.01 * loss };
-        Ok(Progress { step: self.adam.steps(), loss: self.loss, gradient_norm, rate })
+        let step = self.adam.steps();
+        if step.is_multiple_of(self.options.validate_every.max(1)) || step == self.options.steps {
+            self.look()?;
+        }
+        self.progress = Progress { step, loss: self.loss, gradient_norm, rate };
+        Ok(self.progress)
     }
 
-    /// The model with the averaged weights, without a measured posterior table.
+    /// What the last step reported.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Takes the validation loss into the curve, and remembers the best weights if they may be needed.
+    fn look(&mut self) -> Result<()> {
+        let validation = self.validation_loss()?;
+        self.curve.push(CurvePoint { step: self.adam.steps(), loss: self.loss, validation });
+        if self.options.patience.is_none() {
+            return Ok(());
+        }
+        match &mut self.best {
+            Some(best) if validation >= best.validation => best.age += 1,
+            _ => self.best = Some(Best { validation, weights: self.adam.average().to_vec(), age: 0 }),
+        }
+        Ok(())
+    }
+
+    /// Loss of the averaged weights on the validation part, with noise that is always the same.
+    ///
+    /// # Errors
+    /// What the force raises.
+    pub fn validation_loss(&mut self) -> Result<f64> {
+        let count = VALIDATION / self.points.len();
+        let mut total = 0.0;
+        for (index, point) in self.points.iter().enumerate() {
+            let shared = Shared {
+                point,
+                weights: self.adam.average(),
+                data_variance: &self.data_variance,
+                magnetisation: self.magnetisation,
+                log_noise: self.log_noise,
+                density: &self.density,
+                stream: self.stream.at_step(VALIDATION_STEP),
+            };
+            let mut losses = vec![0.0; count.min(8 * point.data.validation().len())];
+            let (samples, failure) = (losses.len(), Mutex::new(None));
+            self.team.for_each(&mut self.workers, &mut losses, |workers, sample, loss| {
+                match workers[index].validate(&shared, sample, samples) {
+                    Ok(value) => *loss = value,
+                    Err(interrupt) => {
+                        *failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(interrupt);
+                    }
+                }
+            });
+            raise(failure)?;
+            total += losses.iter().sum::<f64>() / samples as f64 / self.points.len() as f64;
+        }
+        Ok(total)
+    }
+
+    /// The model with the averaged weights, without a measured posterior table; marked as one that still
+    /// adapts, which production kernels refuse.
     ///
     /// # Errors
     /// Those of [`Model::new`].
     pub fn snapshot(&self) -> Result<Model> {
-        self.on_extents_of_data(self.model()?)
+        let mut model = self.model(0)?;
+        model.metadata_mut().adapting = !self.is_finished();
+        self.on_extents_of_data(model)
     }
 
     fn on_extents_of_data(&self, model: Model) -> Result<Model> {
         if model.metadata().extents == self.extents { Ok(model) } else { model.on_extents(&self.extents) }
     }
 
-    /// On the lattice that trains.
-    fn model(&self) -> Result<Model> {
+    /// On the lattice of a point, as it trains.
+    pub(super) fn model(&self, index: usize) -> Result<Model> {
+        let point = &self.points[index];
         let record = TrainingRecord {
             steps: self.adam.steps(),
             batch: self.options.batch,
@@ -322,29 +339,70 @@ impl Trainer {
             command: self.options.command.clone(),
             loss: self.loss.is_finite().then_some(self.loss),
         };
+        let several = self.points.len() > 1 || self.magnetisation.is_some();
         let metadata = Metadata {
             schema: SCHEMA,
             schedule: self.schedule,
-            extents: self.data.lattice().extents().to_vec(),
-            components: self.data.lattice().components(),
-            network: self.network.shape().clone(),
-            covariance: self.covariance.clone(),
+            extents: point.data.lattice().extents().to_vec(),
+            components: point.data.lattice().components(),
+            network: point.network.shape().clone(),
+            covariance: point.covariance.clone(),
             posterior: PosteriorTable::default(),
-            action: self.action.clone(),
+            action: point.action.clone(),
             training: record,
+            points: vec![],
+            normalisation: if several { self.data_variance.clone() } else { vec![] },
+            conditions: self.conditions.clone(),
+            magnetisation_scale: self.magnetisation,
+            zero_mode: point.zero_mode,
+            adapting: false,
         };
-        Model::new(metadata, self.adam.average().to_vec())
+        let weights = match &self.best {
+            Some(best) if self.stopped_early() => &best.weights,
+            _ => self.adam.average(),
+        };
+        Model::new(metadata, weights.to_vec())
     }
 
-    /// The finished model: averaged weights, and the denoiser's error measured on held-out data.
+    /// The finished model: averaged weights, and the denoiser's error measured on held-out data, at every point.
     ///
     /// # Errors
     /// As [`Trainer::snapshot`].
     pub fn finish(&self) -> Result<Model> {
-        let mut model = self.model()?;
-        let table = measure_posterior(&model, &self.data, self.log_noise, self.options.threads)?;
-        model.metadata_mut().posterior = table;
+        let mut models = vec![];
+        for (index, point) in self.points.iter().enumerate() {
+            let mut model = self.model(index)?;
+            let table = measure_posterior(&model, &point.data, self.log_noise, self.options.threads)?;
+            model.metadata_mut().posterior = table;
+            models.push(model);
+        }
+        let records = self.points.iter().zip(&models);
+        let records = records.map(|(point, model)| point.record(model.metadata().posterior.clone())).collect();
+        let mut model = models.swap_remove(0);
+        if self.points.len() > 1 {
+            model.metadata_mut().points = records;
+        }
         model.metadata().validate()?;
         self.on_extents_of_data(model)
+    }
+}
+
+/// Configurations of few independent sites, side by side.
+fn sites_together(data: &Dataset) -> Result<Dataset> {
+    data.require_independent_sites()?;
+    match SITES_TOGETHER / data.lattice().sites() {
+        copies if copies > 1 && data.len() >= 32 * copies => data.side_by_side(copies),
+        _ => Ok(data.clone()),
+    }
+}
+
+/// Turns what a thread met into an error.
+fn raise(failure: Mutex<Option<Interrupt>>) -> Result<()> {
+    match failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
+        None => Ok(()),
+        Some(Interrupt::Stop(error)) => Err(error),
+        Some(Interrupt::Reject) => {
+            Err(Error::invalid("training data", "rejected", "configurations with a force of the action"))
+        }
     }
 }

@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use stoq::Error;
-use stoq::action::{ActionRecord, finite_action};
+use stoq::action::ActionRecord;
 use stoq::analysis::{WeightEstimate, effective_sample_size, independence_acceptance, log_mean_weight, var_log_weight};
 use stoq::diffusion::T_END;
-use stoq::kernel::PathProcess;
+use stoq::kernel::{WeightedProposals, weighted_proposals};
 use stoq::model::Model;
-use stoq::rng::Stream;
 use stoq::score::{NativeScore, Score, optimal_times};
 
 /// Options of `stoq check`.
@@ -89,9 +88,6 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
 }
 
-/// Proposals generated together.
-const BATCH: usize = 64;
-
 /// Draws independent proposals and weighs them.
 pub fn propose(
     score: Arc<NativeScore>,
@@ -102,31 +98,11 @@ pub fn propose(
     threads: usize,
     stop: &AtomicBool,
 ) -> Result<Proposals, Failure> {
-    let lattice = score.lattice().clone();
-    let mut action = action.build(&lattice)?;
-    let sites = lattice.values();
+    let mut action = action.build(score.lattice())?;
     let times = optimal_times(&*score, levels, T_END)?;
-    let mut process = PathProcess::new(score.clone(), &times, true, BATCH, threads)?;
-    let mut fields = vec![0.0; BATCH * sites];
-    let mut log_weights = Vec::with_capacity(proposals);
-    let clock = Instant::now();
-    while log_weights.len() < proposals {
-        if stop.load(Ordering::SeqCst) {
-            return Err(Failure::Interrupted);
-        }
-        let count = BATCH.min(proposals - log_weights.len());
-        let first = log_weights.len() as u64;
-        // Chain number 2^24 - 1 is kept for diagnostics, so that they never repeat a chain's numbers.
-        let streams = (first..first + count as u64).map(|step| Stream::new(seed, stoq::rng::MAX_CHAIN, step));
-        let streams = streams.collect::<stoq::Result<Vec<_>>>()?;
-        let mut ratios = [0.0; BATCH];
-        process.generate(&streams, &mut fields[..count * sites], &mut ratios[..count])?;
-        for (field, ratio) in fields.chunks_exact(sites).zip(&ratios[..count]) {
-            // A proposal without an action has weight zero.
-            log_weights.push(finite_action(&mut *action, field)?.map_or(f64::NEG_INFINITY, |s| ratio - s));
-        }
-    }
-    let seconds = clock.elapsed().as_secs_f64() / proposals as f64;
+    let (score, go_on): (Arc<dyn Score>, _) = (score, || !stop.load(Ordering::SeqCst));
+    let drawn = weighted_proposals(&score, &mut *action, &times, proposals, (seed, threads), &go_on)?;
+    let Some(WeightedProposals { log_weights, seconds }) = drawn else { return Err(Failure::Interrupted) };
     Ok(Proposals {
         levels,
         acceptance: independence_acceptance(&log_weights)?,

@@ -9,6 +9,7 @@ mod info;
 mod kernels;
 mod likelihood;
 mod observables;
+mod refine;
 mod reproduce;
 mod sample;
 mod saved;
@@ -16,6 +17,7 @@ mod scores;
 mod selftest;
 mod system;
 mod train;
+mod train_without_data;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use common::{Failure, Global};
@@ -36,6 +38,10 @@ enum Command {
     Data(data::Options),
     /// Train a score model on configurations
     Train(train::Options),
+    /// Train a score model from the action alone
+    TrainWithoutData(train_without_data::Options),
+    /// Lower the variance of the weights of a trained model directly
+    Refine(refine::Options),
     /// Measure the weights of a model's proposals: Var(log w), ESS, exact acceptance
     Check(check::Options),
     /// Generate samples from a model: approximate, with log weights
@@ -65,6 +71,8 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Data(options) => data::run(global, options),
         Command::Train(options) => train::run(global, options),
+        Command::TrainWithoutData(options) => train_without_data::run(global, options),
+        Command::Refine(options) => refine::run(global, options),
         Command::Check(options) => check::run(global, options),
         Command::Sample(options) => sample::run(global, options),
         Command::Likelihood(options) => likelihood::run(global, options),

@@ -1,25 +1,28 @@
 //! `stoq train`: a model from configurations.
 
-use super::check::{Proposals, print_proposals, propose};
+use super::check::{print_proposals, propose};
 use super::common::{Failure, Global, Record, Reporter, interruption, say};
 use super::data::sidecar_path;
 use clap::Args;
-use serde_json::json;
-use std::path::PathBuf;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use stoq::Error;
 use stoq::action::ActionRecord;
 use stoq::model::{Metadata, Model};
+use stoq::nn::UNetShape;
 use stoq::score::NativeScore;
-use stoq::train::{AdamOptions, Dataset, TrainOptions, Trainer};
+use stoq::train::{AdamOptions, Dataset, Equilibrium, EquilibriumReport, TrainOptions, Trainer, TrainingSet};
 
 /// Options of `stoq train`.
 #[derive(Args)]
 pub struct Options {
-    /// Configurations (.npy, shape (configurations, extents...), or (configurations, components, extents...))
-    data: PathBuf,
+    /// Configurations (.npy, shape (configurations, extents...), or (configurations, components, extents...)); several
+    /// files of other lattices or couplings train one network for all of them
+    #[arg(required = true)]
+    data: Vec<PathBuf>,
     /// The model file to write
     #[arg(short, long)]
     output: PathBuf,
@@ -29,15 +32,42 @@ pub struct Options {
     /// Choose the number of steps so that training takes about this long
     #[arg(long)]
     minutes: Option<f64>,
+    /// Size of the network by its cost a site: tiny, small or base [default: small]
+    #[arg(long, conflicts_with = "channels")]
+    size: Option<String>,
     /// Channels at each resolution, finest first
     #[arg(long, value_delimiter = ',')]
     channels: Option<Vec<usize>>,
-    /// Samples a step
+    /// A coupling that the network sees, by its name; repeat for several. The data files must differ in it
+    #[arg(long, value_name = "COUPLING")]
+    condition: Vec<String>,
+    /// Samples a step (of the largest lattice)
     #[arg(long)]
     batch: Option<usize>,
+    /// Whether the network is odd in the field by construction, for even actions
+    #[arg(long, value_name = "BOOL")]
+    odd: Option<bool>,
     /// Largest learning rate
     #[arg(long)]
     rate: Option<f64>,
+    /// Largest noise, in standard deviations of the widest mode of the data
+    #[arg(long)]
+    largest_noise: Option<f64>,
+    /// Draw noise levels uniformly in ln sigma, instead of by where Var(log w) is made
+    #[arg(long)]
+    uniform_levels: bool,
+    /// Steps between two looks at the validation loss
+    #[arg(long)]
+    validate_every: Option<u64>,
+    /// Stop when the validation loss has not improved for this many looks
+    #[arg(long)]
+    patience: Option<u64>,
+    /// Minutes between two checkpoints (OUTPUT.checkpoint); 0 writes none
+    #[arg(long, default_value_t = 3.0)]
+    checkpoint_minutes: f64,
+    /// Go on from the checkpoint of the same command, to the same bits; without a checkpoint, start
+    #[arg(long)]
+    resume: bool,
     /// Proposals for the report at the end
     #[arg(long, default_value_t = 1024)]
     proposals: usize,
@@ -49,43 +79,119 @@ const TIMED: u64 = 100;
 /// Runs the command.
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let start = Instant::now();
-    let action = action_of(options)?;
-    let components = action.as_ref().map_or(Ok(1), ActionRecord::components)?;
-    let data = Dataset::load_with_components(&options.data, components)?;
-    // Every system but phi^4 has independent sites.
-    let independent = action.as_ref().is_some_and(|action| action.name != "phi4");
+    let (sets, complex) = training_sets(options)?;
+    let mut equilibrium = vec![];
+    for set in &sets {
+        equilibrium.push(examine(global, &set.data, set.action.as_ref())?);
+    }
+    let train = train_options(global, options, &sets)?;
+    let mut trainer = Trainer::with_sets(sets, train)?;
+    describe(global, &trainer);
+    let stop = interruption();
+    let seconds = train_with_checkpoints(global, options, &mut trainer, &stop)?;
+    let mut model = trainer.finish()?;
+    if complex.is_some() {
+        let metadata = Metadata { action: complex, ..model.metadata().clone() };
+        model = Model::new(metadata, model.parameters().to_vec())?;
+    }
+    model.save(&options.output)?;
+    remove_checkpoint(options, &trainer);
+    let taken = model.metadata().training.steps;
+    let early = if trainer.stopped_early() { ", stopped early by the validation loss" } else { "" };
+    say(global, &format!("{}: {taken} steps in {seconds:.1} s{early}", options.output.display()));
+    let mut record = Record::new(
+        "train",
+        json!({"data": options.data, "steps": taken, "seed": global.seed, "threads": global.threads}),
+    );
+    record.set("loss", json!(model.metadata().training.loss));
+    record.set("curve", json!(trainer.curve()));
+    record.set("equilibrium", json!(equilibrium));
+    record.set("seconds", json!({"total": start.elapsed().as_secs_f64(), "training": seconds}));
+    let points = report(global, options, &model, &stop)?;
+    record.set("path", json!(points));
+    Ok(record.write(global)?)
+}
+
+/// The files with their actions. A complex action has a force on x and y together that no real action has: the data
+/// alone teach it, and it is written into the model at the end.
+fn training_sets(options: &Options) -> Result<(Vec<TrainingSet>, Option<ActionRecord>), Failure> {
+    let (mut sets, mut complex) = (vec![], None);
+    for path in &options.data {
+        let action = action_of(path)?;
+        let components = action.as_ref().map_or(Ok(1), ActionRecord::components)?;
+        let data = Dataset::load_with_components(path, components)?;
+        let real = action.clone().filter(|action| !is_complex(action));
+        complex = action.filter(is_complex).or(complex);
+        sets.push(TrainingSet { data, action: real });
+    }
+    Ok((sets, complex))
+}
+
+fn train_options(global: &Global, options: &Options, sets: &[TrainingSet]) -> Result<TrainOptions, Failure> {
+    // Every system but phi^4 has independent sites; without an action they may interact.
+    let components = sets.first().map_or(1, |set| set.data.lattice().components());
+    let name = sets.first().and_then(|set| set.action.as_ref()).map(|action| action.name.as_str());
+    let independent = components > 1 || name.is_some_and(|name| name != "phi4");
     let defaults = if independent { TrainOptions::independent_sites() } else { TrainOptions::default() };
-    let train = TrainOptions {
-        channels: options.channels.clone().unwrap_or(defaults.channels),
+    let channels = match (&options.size, &options.channels) {
+        (Some(size), _) => UNetShape::preset(size, components)?.channels,
+        (None, Some(channels)) => channels.clone(),
+        (None, None) => defaults.channels,
+    };
+    Ok(TrainOptions {
+        channels,
         batch: options.batch.unwrap_or(defaults.batch),
         steps: options.steps.unwrap_or(defaults.steps),
+        odd: options.odd.unwrap_or(defaults.odd),
         seed: global.seed,
         threads: global.threads,
         adam: AdamOptions { rate: options.rate.unwrap_or(defaults.adam.rate), ..defaults.adam },
+        conditions: options.condition.clone(),
+        largest_noise: options.largest_noise,
+        follow_variance: !options.uniform_levels,
+        validate_every: options.validate_every.unwrap_or(defaults.validate_every),
+        patience: options.patience,
         command: command_line(),
         ..defaults
-    };
-    let (configurations, lattice) = (data.len(), data.lattice().clone());
-    let mut steps = train.steps;
-    // A complex action has a force on x and y together that no real action has: the data alone teach it.
-    let complex = action.clone().filter(is_complex);
-    let mut trainer = Trainer::new(data, action.filter(|action| !is_complex(action)), train)?;
-    say(
-        global,
-        &format!(
-            "{configurations} configurations of {:?}, {} weights, {:.2} million multiply-adds an evaluation",
-            lattice.extents(),
-            trainer.network().layout().total(),
-            trainer.network().multiply_adds() as f64 * 1e-6,
-        ),
+    })
+}
+
+fn describe(global: &Global, trainer: &Trainer) {
+    let network = trainer.network();
+    let text = format!(
+        "{} weights, {:.2} million multiply-adds an evaluation; about {} MB of memory",
+        network.layout().total(),
+        network.multiply_adds() as f64 * 1e-6,
+        trainer.memory() / 1_000_000 + 1,
     );
-    let stop = interruption();
-    let mut reporter = Reporter::new(global, steps);
-    let clock = Instant::now();
+    say(global, &text);
+}
+
+/// Takes the steps, with a checkpoint every few minutes; returns the seconds that this run took.
+fn train_with_checkpoints(
+    global: &Global,
+    options: &Options,
+    trainer: &mut Trainer,
+    stop: &AtomicBool,
+) -> Result<f64, Failure> {
+    let path = checkpoint_path(&options.output);
+    if options.resume && path.exists() {
+        trainer.restore(&std::fs::read(&path).map_err(|source| Error::io(&path, source))?)?;
+        say(global, &format!("goes on after {} of {} steps", trainer.taken(), trainer.steps()));
+    }
+    let mut reporter = Reporter::new(global, trainer.steps());
+    let (clock, mut saved) = (Instant::now(), Instant::now());
     while !trainer.is_finished() && !stop.load(Ordering::SeqCst) {
-        let progress = trainer.step()?;
+        let progress = match trainer.fit(1, |_| true) {
+            Ok(_) => trainer.progress(),
+            Err(error @ Error::NotFinite { .. }) => {
+                eprintln!("stoq: {error}: writing the model of step {}", trainer.taken());
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if let (Some(minutes), TIMED) = (options.minutes, progress.step) {
-            steps = ((minutes * 60.0 / clock.elapsed().as_secs_f64()) * TIMED as f64).max(TIMED as f64) as u64;
+            let steps = ((minutes * 60.0 / clock.elapsed().as_secs_f64()) * TIMED as f64).max(TIMED as f64) as u64;
             trainer.set_steps(steps);
             reporter.set_total(steps);
             say(
@@ -94,43 +200,84 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
             );
         }
         let seconds = clock.elapsed().as_secs_f64();
-        reporter.update(progress.step, &format!("loss {:.5}, {seconds:.0} s", progress.loss));
+        let validation =
+            trainer.curve().last().map_or(String::new(), |at| format!(", validation {:.5}", at.validation));
+        reporter.update(progress.step, &format!("loss {:.5}{validation}, {seconds:.0} s", progress.loss));
+        if options.checkpoint_minutes > 0.0 && saved.elapsed().as_secs_f64() > 60.0 * options.checkpoint_minutes {
+            stoq::files::write_atomically(&path, &trainer.checkpoint())?;
+            saved = Instant::now();
+        }
     }
     reporter.finish();
-    let training_seconds = clock.elapsed().as_secs_f64();
-    let mut model = trainer.finish()?;
-    if complex.is_some() {
-        let metadata = Metadata { action: complex, ..model.metadata().clone() };
-        model = Model::new(metadata, model.parameters().to_vec())?;
+    if stop.load(Ordering::SeqCst) && !trainer.is_finished() && options.checkpoint_minutes > 0.0 {
+        stoq::files::write_atomically(&path, &trainer.checkpoint())?;
+        say(global, &format!("interrupted; --resume goes on from {}", path.display()));
     }
-    model.save(&options.output)?;
-    let taken = model.metadata().training.steps;
-    say(global, &format!("{}: {taken} steps in {training_seconds:.1} s", options.output.display()));
-    let mut record = Record::new(
-        "train",
-        json!({"data": options.data, "steps": taken, "seed": global.seed, "threads": global.threads}),
-    );
-    record.set("loss", json!(model.metadata().training.loss));
-    record.set("seconds", json!({"total": start.elapsed().as_secs_f64(), "training": training_seconds}));
-    if let Some(action) =
-        model.metadata().action.clone().filter(|action| options.proposals >= 64 && !is_complex(action))
+    Ok(clock.elapsed().as_secs_f64())
+}
+
+fn checkpoint_path(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_os_string();
+    name.push(".checkpoint");
+    name.into()
+}
+
+/// A finished training needs its checkpoint no more.
+fn remove_checkpoint(options: &Options, trainer: &Trainer) {
+    let path = checkpoint_path(&options.output);
+    if trainer.is_finished()
+        && path.exists()
+        && let Err(error) = std::fs::remove_file(&path)
     {
-        let score = Arc::new(NativeScore::new(model)?);
-        let results: Vec<Proposals> = [20, 40, 80]
-            .into_iter()
-            .map(|levels| {
-                propose(score.clone(), &action, levels, options.proposals, global.seed, global.threads, &stop)
-            })
-            .collect::<Result<_, _>>()?;
-        results.iter().for_each(|result| print_proposals(global, result));
-        record.set("path", json!(results.iter().map(Proposals::json).collect::<Vec<_>>()));
+        eprintln!("stoq: {} could not be removed: {error}", path.display());
     }
-    Ok(record.write(global)?)
+}
+
+/// The exact weights of the model's proposals, at every point that trained it.
+fn report(global: &Global, options: &Options, model: &Model, stop: &AtomicBool) -> Result<Vec<Value>, Failure> {
+    let metadata = model.metadata();
+    let mut points = vec![(metadata.extents.clone(), metadata.action.clone())];
+    if !metadata.points.is_empty() {
+        points = metadata.points.iter().map(|point| (point.extents.clone(), point.action.clone())).collect();
+    }
+    let mut reports = vec![];
+    for (extents, action) in points {
+        let Some(action) = action.filter(|action| options.proposals >= 64 && !is_complex(action)) else { continue };
+        say(global, &format!("{extents:?}, {:?}", action.couplings));
+        let at = if metadata.points.is_empty() { model.clone() } else { model.at(&extents, Some(&action))? };
+        let score = Arc::new(NativeScore::new(at)?);
+        for levels in [20, 40, 80] {
+            let threads = global.threads;
+            let result = propose(score.clone(), &action, levels, options.proposals, global.seed, threads, stop)?;
+            print_proposals(global, &result);
+            let mut json = result.json();
+            json["extents"] = json!(extents);
+            json["couplings"] = json!(action.couplings);
+            reports.push(json);
+        }
+    }
+    Ok(reports)
+}
+
+/// Looks whether the data are in equilibrium, and warns if not: a model learns the law of its data, right or wrong.
+fn examine(global: &Global, data: &Dataset, action: Option<&ActionRecord>) -> Result<EquilibriumReport, Failure> {
+    let mut action = action.map(|action| action.build(data.lattice())).transpose()?;
+    let report = match &mut action {
+        Some(action) => Equilibrium::check(data, Some(&mut **action))?,
+        None => Equilibrium::check(data, None)?,
+    };
+    if !global.quiet {
+        if !report.is_in_equilibrium() {
+            eprintln!("stoq: warning: {}", report.verdict());
+        }
+        report.cautions.iter().for_each(|caution| eprintln!("stoq: note: {caution}"));
+    }
+    Ok(report)
 }
 
 /// The action that the data's sidecar names: its force makes training much less noisy.
-fn action_of(options: &Options) -> Result<Option<ActionRecord>, Failure> {
-    let path = sidecar_path(&options.data);
+fn action_of(data: &Path) -> Result<Option<ActionRecord>, Failure> {
+    let path = sidecar_path(data);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -152,7 +299,9 @@ fn is_complex(action: &ActionRecord) -> bool {
     action.name.starts_with("complex")
 }
 
-fn command_line() -> String {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+/// The command line, without what changes no bit of the result.
+/// As it was typed, for the record of a model.
+pub fn command_line() -> String {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--resume").collect();
     format!("stoq {}", words.join(" "))
 }

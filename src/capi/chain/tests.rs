@@ -32,6 +32,12 @@ fn model() -> *mut stoq_model_t {
         posterior: PosteriorTable::default(),
         action: None,
         training: TrainingRecord::default(),
+        points: vec![],
+        normalisation: vec![],
+        conditions: vec![],
+        magnetisation_scale: None,
+        zero_mode: None,
+        adapting: false,
     };
     let parameters = total.layout().initial(&Stream::new(1, 0, 0).unwrap());
     let score = NativeScore::new(Model::new(metadata, parameters).unwrap()).unwrap();

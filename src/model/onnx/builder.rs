@@ -6,6 +6,7 @@ use super::proto::{
     TensorTypeProto, TypeProto, ValueInfoProto,
 };
 use super::proto::{DimensionProto, GraphProto};
+use crate::nn::pointwise::{ODD_BEND, ODD_SLOPE};
 use std::collections::BTreeSet;
 
 /// A graph that grows.
@@ -46,6 +47,19 @@ impl GraphBuilder {
     pub fn silu(&mut self, x: &str, output: &str) -> String {
         let gate = self.node("Sigmoid", &[x], &format!("{output}.gate"), vec![]);
         self.node("Mul", &[x, &gate], output, vec![])
+    }
+
+    /// x (1 + (a - 1)/(1 + k x^2)), the activation of odd networks.
+    pub fn odd(&mut self, x: &str, output: &str) -> String {
+        let one = self.floats("one", &[], [1.0]);
+        let bend = self.floats("odd.bend", &[], [ODD_BEND]);
+        let square = self.node("Mul", &[x, x], &format!("{output}.square"), vec![]);
+        let square = self.node("Mul", &[&square, &bend], &format!("{output}.bent"), vec![]);
+        let total = self.node("Add", &[&square, &one], &format!("{output}.total"), vec![]);
+        let part = self.floats("odd.part", &[], [ODD_SLOPE - 1.0]);
+        let part = self.node("Div", &[&part, &total], &format!("{output}.part"), vec![]);
+        let ratio = self.node("Add", &[&one, &part], &format!("{output}.ratio"), vec![]);
+        self.node("Mul", &[x, &ratio], output, vec![])
     }
 
     /// `x` with another shape; one extent may be -1.

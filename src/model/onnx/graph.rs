@@ -7,11 +7,12 @@
 use super::builder::{GraphBuilder, batched, int, ints};
 use super::proto::{AttributeProto, FLOAT, GraphProto};
 use super::wiener;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, require_length};
 use crate::lattice::Lattice;
 use crate::model::Model;
-use crate::nn::embedding::frequencies;
+use crate::nn::embedding::{condition_features, frequencies};
 use crate::nn::{UNet, UNetShape};
+use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION};
 
 /// Writes the graph of `model`; `weights` holds the bytes of each entry of the network's layout.
 ///
@@ -20,11 +21,20 @@ use crate::nn::{UNet, UNetShape};
 pub fn denoiser(model: &Model, network: &UNet, weights: Vec<(String, Vec<usize>, Vec<u8>)>) -> Result<GraphProto> {
     let shape = network.shape();
     let lattice = model.lattice()?;
-    if shape.inputs != 2 * lattice.components() {
-        let expected = "2 input fields a component, the scaled field and its Wiener-filtered version, in an ONNX file";
-        return Err(Error::invalid("network inputs", shape.inputs, expected));
+    let inputs = match model.metadata().magnetisation_scale {
+        Some(_) => INPUTS_WITH_MAGNETISATION,
+        None => INPUTS * lattice.components(),
+    };
+    if shape.inputs != inputs {
+        let expected = format!(
+            "{inputs} input fields in an ONNX file: the scaled field, its filtered version, and \
+            the magnetisation where the network is told it"
+        );
+        return Err(Error::invalid("network inputs", shape.inputs, &expected));
     }
-    let mut graph = Denoiser { builder: GraphBuilder::default(), shape, lattice: &lattice };
+    let conditions = model.metadata().condition_values()?;
+    require_length("couplings that the network sees", conditions.len(), shape.conditions)?;
+    let mut graph = Denoiser { builder: GraphBuilder::default(), shape, lattice: &lattice, conditions };
     for (name, dims, bytes) in weights {
         graph.builder.tensor(&name, FLOAT, &dims, bytes);
     }
@@ -40,6 +50,8 @@ struct Denoiser<'a> {
     builder: GraphBuilder,
     shape: &'a UNetShape,
     lattice: &'a Lattice,
+    /// What the network sees of the couplings: constants of the graph.
+    conditions: Vec<f64>,
 }
 
 impl Denoiser<'_> {
@@ -62,11 +74,28 @@ impl Denoiser<'_> {
         let constant = b.floats("data.variance", &by_component, data_variance);
         let total = b.node("Add", &[&variance, &constant], "total.variance", vec![]);
         let width = b.node("Sqrt", &[&total], "total.width", vec![]);
-        let scaled = b.node("Div", &["field", &width], "field.scaled", vec![]);
-        let filtered = wiener::filter(b, self.lattice, (&covariance, self.shape.reach), "field", &variance);
+        let filtered = wiener::filter(
+            b,
+            self.lattice,
+            (&covariance, self.shape.reach),
+            model.metadata().zero_mode,
+            ["field", &variance],
+        );
         let inverse = b.floats("data.width.inverse", &by_component, scale.iter().map(|s| 1.0 / s));
-        let filtered_scaled = b.node("Mul", &[&filtered, &inverse], "filtered.scaled", vec![]);
-        let inputs = b.node("Concat", &[&scaled, &filtered_scaled], "inputs", vec![int("axis", 1)]);
+        let mut inputs = vec![];
+        let (mut field, mut smooth) = ("field".to_string(), filtered.clone());
+        if let Some(scale) = model.metadata().magnetisation_scale {
+            let mean = b.node("GlobalAveragePool", &[&filtered], "magnetisation", vec![]);
+            field = b.node("Sub", &["field", &mean], "field.relative", vec![]);
+            smooth = b.node("Sub", &[&filtered, &mean], "filtered.relative", vec![]);
+            let everywhere = b.node("Sub", &[&filtered, &smooth], "magnetisation.everywhere", vec![]);
+            let inverse = b.floats("magnetisation.scale.inverse", &[], [1.0 / scale]);
+            inputs.push(b.node("Mul", &[&everywhere, &inverse], "magnetisation.scaled", vec![]));
+        }
+        inputs.insert(0, b.node("Div", &[&field, &width], "field.scaled", vec![]));
+        inputs.insert(1, b.node("Mul", &[&smooth, &inverse], "filtered.scaled", vec![]));
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let inputs = b.node("Concat", &inputs, "inputs", vec![int("axis", 1)]);
         let share = b.node("Div", &[&variance, &total], "noise.share", vec![]);
         let constant = b.floats("data.width", &by_component, scale);
         let factor = b.node("Mul", &[&share, &constant], "correction.factor", vec![]);
@@ -89,10 +118,68 @@ impl Denoiser<'_> {
         let sine = b.node("Sin", &[&angle], "embedding.sine", vec![]);
         let cosine = b.node("Cos", &[&angle], "embedding.cosine", vec![]);
         let features = b.node("Concat", &[&sine, &cosine], "embedding.features", vec![int("axis", 1)]);
-        let first = self.dense(&features, "embedding.first");
+        let first = self.first_dense(&features);
         let active = self.builder.silu(&first, "embedding.first.active");
         let second = self.dense(&active, "embedding.second");
         self.builder.silu(&second, "embedding.second.active")
+    }
+
+    /// The first layer. A file describes one set of couplings, whose part of the sum is a constant: runtimes fold
+    /// it into the bias.
+    fn first_dense(&mut self, features: &str) -> String {
+        let name = "embedding.first";
+        if self.conditions.is_empty() {
+            return self.dense(features, name);
+        }
+        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
+        let couplings: Vec<f64> = self.conditions.iter().flat_map(|&value| condition_features(value)).collect();
+        let rows = 2 * frequencies().len() as i64;
+        let b = &mut self.builder;
+        let of_level = b.slice(&weight, 0, (0, rows), &format!("{name}.level"));
+        let of_couplings = b.slice(&weight, 0, (rows, i64::MAX), &format!("{name}.couplings"));
+        let couplings = b.floats("embedding.couplings", &[1, couplings.len()], couplings);
+        let constant = b.node("Gemm", &[&couplings, &of_couplings, &bias], &format!("{name}.constant"), vec![]);
+        b.node("Gemm", &[features, &of_level, &constant], name, vec![])
+    }
+
+    /// Factors of the resolutions (`nn/unet/bands.rs`), `[batch, 1, 1..]`: for each, 1 where its blocks work and 0
+    /// elsewhere, and 1 where its blocks or coarser ones do. None without bands. The graph evaluates also what it
+    /// then multiplies by zero: the same function, but no saving. Its ln sigma is in single precision, so that a
+    /// noise level within 1e-7 of the end of a band may fall on the other side.
+    fn steps(&mut self) -> Vec<[String; 2]> {
+        if self.shape.bands.is_empty() {
+            return vec![];
+        }
+        let b = &mut self.builder;
+        let log = b.node("Log", &["noise"], "noise.log", vec![]);
+        let mut steps: Vec<[String; 2]> = Vec::new();
+        for (level, &[low, high]) in self.shape.bands.iter().enumerate().rev() {
+            let name = format!("level{level}.step");
+            let low = b.floats(&format!("{name}.low"), &[], [low]);
+            let high = b.floats(&format!("{name}.high"), &[], [high]);
+            let above = b.node("GreaterOrEqual", &[&log, &low], &format!("{name}.above"), vec![]);
+            let below = b.node("LessOrEqual", &[&log, &high], &format!("{name}.below"), vec![]);
+            let within = b.node("And", &[&above, &below], &format!("{name}.within"), vec![]);
+            let step = b.node("Cast", &[&within], &name, vec![int("to", i64::from(FLOAT))]);
+            let or_coarser = match steps.last() {
+                None => step.clone(),
+                Some([_, coarser]) => b.node("Max", &[&step, coarser], &format!("{name}.or_coarser"), vec![]),
+            };
+            steps.push([step, or_coarser]);
+        }
+        steps.reverse();
+        steps
+    }
+
+    /// `x` times its step, if there are bands.
+    fn stepped(&mut self, x: String, step: Option<&String>) -> String {
+        match step {
+            None => x,
+            Some(step) => {
+                let output = format!("{x}.stepped");
+                self.builder.node("Mul", &[&x, step], &output, vec![])
+            }
+        }
     }
 
     fn dense(&mut self, x: &str, name: &str) -> String {
@@ -102,46 +189,69 @@ impl Denoiser<'_> {
     /// The U-Net, `[batch, components, extents..]` (`nn/unet.rs`).
     fn network(&mut self, inputs: &str, embedding: &str) -> String {
         let channels = &self.shape.channels;
+        let steps = self.steps();
         let mut stream = self.convolution(inputs, "input");
         let mut skipped = Vec::new();
         for level in 0..channels.len() {
-            stream = self.block(&stream, level, "down", embedding);
+            stream = self.block(&stream, (level, "down"), embedding, steps.get(level).map(|[step, _]| step));
             if level + 1 < channels.len() {
                 skipped.push(stream.clone());
                 stream = self.coarsen(&stream, &format!("level{level}.coarsen"));
             }
         }
         for level in (0..channels.len()).rev() {
-            stream = self.block(&stream, level, "up", embedding);
+            stream = self.block(&stream, (level, "up"), embedding, steps.get(level).map(|[step, _]| step));
             if let Some(skip) = skipped.pop() {
                 let fine = self.refine(&stream, level - 1);
+                let fine = self.stepped(fine, steps.get(level).map(|[_, or_coarser]| or_coarser));
                 stream = self.builder.node("Add", &[&skip, &fine], &format!("level{}.merged", level - 1), vec![]);
             }
         }
-        let active = self.builder.silu(&stream, "output.active");
+        let active = self.activation(&stream, "output.active");
         self.convolution(&active, "output")
     }
 
-    /// `x + second(silu(film(first(silu(x)))))`.
-    fn block(&mut self, x: &str, level: usize, way: &str, embedding: &str) -> String {
+    fn activation(&mut self, x: &str, output: &str) -> String {
+        if self.shape.odd { self.builder.odd(x, output) } else { self.builder.silu(x, output) }
+    }
+
+    /// `x + second(active(film(first(active(x)))))`.
+    fn block(&mut self, x: &str, (level, way): (usize, &str), embedding: &str, step: Option<&String>) -> String {
         let name = format!("level{level}.{way}");
-        let active = self.builder.silu(x, &format!("{name}.active"));
+        let active = self.activation(x, &format!("{name}.active"));
         let h = self.convolution(&active, &format!("{name}.first"));
         let modulation = self.dense(embedding, &format!("{name}.modulation"));
-        let rank = self.lattice.rank();
+        let h = self.modulate(&h, level, &modulation, &name);
+        let active = self.activation(&h, &format!("{name}.modulated.active"));
+        let h = self.convolution(&active, &format!("{name}.second"));
+        let h = self.stepped(h, step);
+        self.builder.node("Add", &[x, &h], &name, vec![])
+    }
+
+    /// (1 + scale) h + shift by channel; an odd network has no shift.
+    fn modulate(&mut self, h: &str, level: usize, modulation: &str, name: &str) -> String {
+        let values = self.shape.channels[level] as i64 * if self.shape.odd { 1 } else { 2 };
         let b = &mut self.builder;
-        let per_channel = [vec![-1, 2 * self.shape.channels[level] as i64], vec![1; rank]].concat();
-        let modulation = b.reshape(&modulation, &per_channel, &format!("{name}.modulation.sites"));
+        let per_channel = [vec![-1, values], vec![1; self.lattice.rank()]].concat();
+        let modulation = b.reshape(modulation, &per_channel, &format!("{name}.modulation.sites"));
+        let one = b.floats("one", &[], [1.0]);
+        if self.shape.odd {
+            let gain = b.node("Add", &[&modulation, &one], &format!("{name}.gain"), vec![]);
+            return b.node("Mul", &[h, &gain], &format!("{name}.modulated"), vec![]);
+        }
         let (scale, shift) = (format!("{name}.scale"), format!("{name}.shift"));
         let halves = vec![int("axis", 1), int("num_outputs", 2)];
         b.node_with_outputs("Split", &[&modulation], &format!("{name}.split"), &[&scale, &shift], halves);
-        let one = b.floats("one", &[], [1.0]);
         let gain = b.node("Add", &[&scale, &one], &format!("{name}.gain"), vec![]);
-        let h = b.node("Mul", &[&h, &gain], &format!("{name}.scaled"), vec![]);
-        let h = b.node("Add", &[&h, &shift], &format!("{name}.modulated"), vec![]);
-        let active = b.silu(&h, &format!("{name}.modulated.active"));
-        let h = self.convolution(&active, &format!("{name}.second"));
-        self.builder.node("Add", &[x, &h], &name, vec![])
+        let h = b.node("Mul", &[h, &gain], &format!("{name}.scaled"), vec![]);
+        b.node("Add", &[&h, &shift], &format!("{name}.modulated"), vec![])
+    }
+
+    /// `operator` with the weights of `name`, and its bias unless the network is odd.
+    fn weighted(&mut self, operator: &str, x: &str, name: &str, attributes: Vec<AttributeProto>) -> String {
+        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
+        let inputs: &[&str] = if self.shape.odd { &[x, &weight] } else { &[x, &weight, &bias] };
+        self.builder.node(operator, inputs, name, attributes)
     }
 
     /// Convolution with a stencil of 3 along every axis, on a periodic lattice; of 1 without reach.
@@ -149,7 +259,7 @@ impl Denoiser<'_> {
         let reach = self.shape.reach;
         let padded = if reach == 0 { x.to_string() } else { self.periodic_halo(x, name) };
         let kernel = vec![ints("kernel_shape", vec![2 * reach as i64 + 1; self.lattice.rank()])];
-        self.builder.node("Conv", &[&padded, &format!("{name}.weight"), &format!("{name}.bias")], name, kernel)
+        self.weighted("Conv", &padded, name, kernel)
     }
 
     /// One site more on either side of every axis, by joining slices, the fastest axis first: ONNX
@@ -172,7 +282,7 @@ impl Denoiser<'_> {
     /// Space-to-depth and channel mixing: a convolution of kernel and stride 2.
     fn coarsen(&mut self, x: &str, name: &str) -> String {
         let attributes = self.halving();
-        self.builder.node("Conv", &[x, &format!("{name}.weight"), &format!("{name}.bias")], name, attributes)
+        self.weighted("Conv", x, name, attributes)
     }
 
     /// Channel mixing and depth-to-space from `level + 1` to `level`: a transposed convolution. Its
@@ -182,6 +292,9 @@ impl Denoiser<'_> {
         let name = format!("level{level}.refine");
         let rank = self.lattice.rank();
         let attributes = self.halving();
+        if self.shape.odd {
+            return self.weighted("ConvTranspose", x, &name, attributes);
+        }
         let b = &mut self.builder;
         let cell = [vec![1, self.shape.channels[level] as i64], vec![2; rank]].concat();
         let bias = b.reshape(&format!("{name}.bias"), &cell, &format!("{name}.bias.cell"));

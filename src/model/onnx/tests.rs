@@ -24,6 +24,12 @@ fn model(extents: &[usize]) -> Model {
         posterior: PosteriorTable::default(),
         action: None,
         training: TrainingRecord::default(),
+        points: vec![],
+        normalisation: vec![],
+        conditions: vec![],
+        magnetisation_scale: None,
+        zero_mode: None,
+        adapting: false,
     };
     let mut parameters = vec![0.0; count];
     Stream::new(1, 0, 0).unwrap().normals(Purpose::Diagnostic, 0, &mut parameters);

@@ -3,16 +3,18 @@
 //! eigenvectors of the covariance as much as plane waves are.
 
 use super::builder::GraphBuilder;
+use crate::diffusion::ZeroMode;
 use crate::lattice::Lattice;
 use std::f64::consts::TAU;
 
-/// Adds the filter of one covariance a mode, or one a component without reach; `noise_variance` is the name of sigma^2 with one value a configuration.
+/// Adds the filter of one covariance a mode, or one a component without reach, with a zero mode of two peaks where
+/// the model has one; `noise_variance` is the name of sigma^2 with one value a configuration.
 pub fn filter(
     builder: &mut GraphBuilder,
     lattice: &Lattice,
     (covariance, reach): (&[f64], usize),
-    field: &str,
-    noise_variance: &str,
+    zero_mode: Option<ZeroMode>,
+    [field, noise_variance]: [&str; 2],
 ) -> String {
     let components = lattice.components();
     if reach == 0 {
@@ -24,12 +26,34 @@ pub fn filter(
     let sites = lattice.sites();
     let by_mode = (0..lattice.values()).map(|mode| {
         let k: Vec<usize> = lattice.coordinates(mode % sites).iter().map(|row| row.div_ceil(2)).collect();
-        covariance[mode / sites * sites + lattice.index(&k)]
+        match zero_mode {
+            Some(law) if mode == 0 => law.variance,
+            _ => covariance[mode / sites * sites + lattice.index(&k)],
+        }
     });
     let dims = [&[1, components], lattice.extents()].concat();
     let multiplier = multiplier(builder, &dims, by_mode, noise_variance);
-    let kept = builder.node("Mul", &[&modes, &multiplier], "wiener.modes", vec![]);
+    let mut kept = builder.node("Mul", &[&modes, &multiplier], "wiener.modes", vec![]);
+    if let Some(law) = zero_mode {
+        let peaks = peaks(builder, &dims, law, [&modes, noise_variance]);
+        kept = builder.node("Add", &[&kept, &peaks], "wiener.modes.peaks", vec![]);
+    }
     transform(builder, lattice, &kept, true)
+}
+
+/// m sigma^2/v tanh(m x/v) of the zero mode with v = s^2 + sigma^2, and zero of every other mode.
+fn peaks(builder: &mut GraphBuilder, dims: &[usize], law: ZeroMode, [modes, noise_variance]: [&str; 2]) -> String {
+    let modes_of_all: usize = dims.iter().product();
+    let only_zero = (0..modes_of_all).map(|mode| if mode == 0 { law.peak } else { 0.0 });
+    let peak = builder.floats("zero_mode.peak", dims, only_zero);
+    let within = builder.floats("zero_mode.variance", &[], [law.variance]);
+    let total = builder.node("Add", &[noise_variance, &within], "zero_mode.total", vec![]);
+    let signal = builder.node("Mul", &[modes, &peak], "zero_mode.signal", vec![]);
+    let argument = builder.node("Div", &[&signal, &total], "zero_mode.argument", vec![]);
+    let sign = builder.node("Tanh", &[&argument], "zero_mode.sign", vec![]);
+    let share = builder.node("Div", &[noise_variance, &total], "zero_mode.share", vec![]);
+    let height = builder.node("Mul", &[&share, &peak], "zero_mode.height", vec![]);
+    builder.node("Mul", &[&height, &sign], "zero_mode.peaks", vec![])
 }
 
 /// C/(C + sigma^2), by mode and configuration.

@@ -2,6 +2,7 @@
 
 mod complex;
 mod kernels;
+mod published;
 mod toy;
 mod two_peak;
 mod weights;
@@ -39,6 +40,8 @@ enum Experiment {
     ClGaussian,
     /// Moments and cumulants of the complex quartic model
     ClQuartic,
+    /// The score network of the literature beside ours: exact acceptance, likelihood, cost
+    PublishedUnet,
 }
 
 /// Runs the command.
@@ -52,6 +55,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         Experiment::Toy => toy::run(global, options.quick),
         Experiment::ClGaussian => complex::run(global, options.quick, false),
         Experiment::ClQuartic => complex::run(global, options.quick, true),
+        Experiment::PublishedUnet => published::run(global, options.quick),
     }
 }
 
