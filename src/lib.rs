@@ -15,6 +15,7 @@
 //! | [`kernel`] | the exact kernels: `path`, `renoise`, `likelihood`, MALA, HMC, Metropolis; compositions |
 //! | [`sampler`] | data: equilibrium, independent draws, complex Langevin; approximate generators; likelihoods |
 //! | [`analysis`] | autocorrelations, cumulants, weights, exact values, Fokker-Planck |
+//! | [`report`] | the report card of a model, and its page with plots |
 //! | [`reproduce`] | campaigns whose results are recorded in `docs/results/` |
 //!
 //! ## One exact update
@@ -48,6 +49,7 @@ pub mod kernel;
 pub mod lattice;
 pub mod model;
 pub mod nn;
+pub mod report;
 pub mod reproduce;
 pub mod rng;
 pub mod sampler;

@@ -10,8 +10,10 @@ pub mod fokker_planck;
 pub mod gauge_observables;
 pub mod jackknife;
 pub mod likelihood;
+pub mod measurements;
 pub mod observables;
 pub mod selftest;
+pub mod two_point;
 pub mod u1_exact;
 pub mod weights;
 
@@ -24,8 +26,10 @@ pub use fokker_planck::{Density, FokkerPlanck, FokkerPlanckOptions, score_along}
 pub use gauge_observables::{GaugeSeries, GaugeSummary};
 pub use jackknife::JackknifeEstimate;
 pub use likelihood::{ActionAgreement, action_agreement};
+pub use measurements::Measurements;
 pub use observables::{FieldSeries, MagnetisationSummary};
 pub use selftest::{SelftestOptions, selftest};
+pub use two_point::{MomentumClass, MomentumPower, TwoPoint};
 pub use u1_exact::{U1Exact, bessel_ratios};
 pub use weights::{
     WeightEstimate, effective_sample_size, independence_acceptance, log_mean_weight, reweighted_mean, var_log_weight,

@@ -22,6 +22,8 @@ use std::path::Path;
 pub struct Model {
     metadata: Metadata,
     parameters: Vec<f32>,
+    /// JSON; no part of what the model computes.
+    report: Option<String>,
 }
 
 impl Model {
@@ -38,12 +40,23 @@ impl Model {
         if let Some(index) = parameters.iter().position(|value| !value.is_finite()) {
             return Err(Error::NotFinite { what: "network weights".into(), index, value: parameters[index] as f64 });
         }
-        Ok(Model { metadata, parameters })
+        Ok(Model { metadata, parameters, report: None })
     }
 
     /// What the file says about itself.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// The report card that the file carries (`report::ReportCard`, JSON), if it has one. It changes neither hash nor
+    /// fingerprint of the model.
+    pub fn report(&self) -> Option<&str> {
+        self.report.as_deref()
+    }
+
+    /// The same model with a report card, or without.
+    pub fn with_report(self, report: Option<String>) -> Self {
+        Model { report, ..self }
     }
 
     /// Mutable metadata, for the trainer that completes the record.

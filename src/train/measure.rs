@@ -2,7 +2,7 @@
 
 use super::dataset::{Dataset, class_means};
 use crate::diffusion::{Response, TwoPeaks, ZeroMode};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fourier::LatticeFourier;
 use crate::model::{Metadata, Model, Modes, PosteriorRow, PosteriorTable, covariance_classes};
 use crate::rng::{Purpose, Stream};
@@ -44,6 +44,39 @@ pub fn measure_posterior(
         Ok(measurement.row(position))
     });
     Ok(PosteriorTable { rows: rows.collect::<Result<_>>()? })
+}
+
+/// A model with covariance, zero mode and posterior table measured on `data`, on the lattice of the data: how a
+/// network is taken to a lattice or to couplings that did not train it when configurations are at hand. Covariance and
+/// zero mode come from the training part, the table from the held-out part.
+///
+/// # Errors
+/// [`Error::ShapeMismatch`] when the data lie on another lattice than the model; what reading the data returns.
+pub fn measure_gaussian_part(model: &Model, data: &Dataset, threads: usize) -> Result<Model> {
+    let metadata = model.metadata();
+    if data.lattice() != &model.lattice()? {
+        return Err(Error::shape("configurations", data.lattice().extents(), &metadata.extents));
+    }
+    let mut measured = metadata.clone();
+    measured.covariance = data.covariance_with_reach(metadata.network.reach)?;
+    measured.zero_mode = match metadata.magnetisation_scale {
+        Some(_) => data.zero_mode()?,
+        None => None,
+    };
+    let rows = &metadata.posterior.rows;
+    let range = match (rows.first(), rows.last()) {
+        (Some(first), Some(last)) => (first.log_noise, last.log_noise),
+        _ => {
+            let smallest = crate::score::smallest_noise(&metadata.expanded_covariance()?);
+            (libm::log(smallest), libm::log(metadata.schedule.noise(1.0)))
+        }
+    };
+    measured.posterior = PosteriorTable::default();
+    let mut model = Model::new(measured, model.parameters().to_vec())?;
+    let table = measure_posterior(&model, data, range, threads)?;
+    model.metadata_mut().posterior = table;
+    model.metadata().validate()?;
+    Ok(model)
 }
 
 struct Measurement {

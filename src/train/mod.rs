@@ -25,7 +25,7 @@ pub use data_free::{DataFreeOptions, Stage, self_consistent_covariance, train_wi
 pub use dataset::Dataset;
 pub use density::PIECES;
 pub use equilibrium::{Comparison, Correlation, Equilibrium, EquilibriumReport, Signs};
-pub use measure::measure_posterior;
+pub use measure::{measure_gaussian_part, measure_posterior};
 pub use optimizer::{Adam, AdamOptions};
 pub use options::{CurvePoint, Progress, TrainOptions};
 pub use point::TrainingSet;

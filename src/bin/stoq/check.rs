@@ -1,9 +1,10 @@
 //! `stoq check`: the exact weights of a model's proposals.
 
+use super::card;
 use super::common::{Failure, Global, Record, interruption, say};
 use clap::Args;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -26,6 +27,15 @@ pub struct Options {
     /// Proposals
     #[arg(long, default_value_t = 4096)]
     proposals: usize,
+    /// Configurations (.npy): computes the report card, of the training data on the part that was held out
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Write the card into the model file
+    #[arg(long, requires = "data")]
+    write: bool,
+    /// Write a page with plots
+    #[arg(long, requires = "data", value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Fail unless the acceptance at the last number of levels is at least this
     #[arg(long)]
     require: Option<f64>,
@@ -60,6 +70,13 @@ impl Proposals {
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let start = Instant::now();
     let model = Model::load(&options.model)?;
+    if let Some(data) = &options.data {
+        return check_on_data(global, options, model, data, start);
+    }
+    let stored = card::stored(global, &model)?;
+    if let Some(card) = &stored {
+        card::print(global, card);
+    }
     let Some(action) = model.metadata().action.clone() else {
         let expected = "a model that names a built-in action; from C, use propose and resolve";
         return Err(Error::invalid("action of the model", "none", expected).into());
@@ -74,6 +91,9 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
     let mut record =
         Record::new("check", json!({"model": options.model, "proposals": options.proposals, "seed": global.seed}));
+    if let Some(card) = &stored {
+        record.set("card", json!(card));
+    }
     record.set("path", json!(results.iter().map(Proposals::json).collect::<Vec<_>>()));
     record.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));
     let failed = match (options.require, results.last()) {
@@ -85,6 +105,37 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     match failed {
         Some((least, found)) => Err(Failure::Check(format!("acceptance {found:.4} is below the required {least}"))),
         None => Ok(()),
+    }
+}
+
+/// The card, recomputed.
+fn check_on_data(global: &Global, options: &Options, model: Model, data: &Path, start: Instant) -> Result<(), Failure> {
+    let fields = card::held_out(global, &model, data)?;
+    let stop = interruption();
+    let card = card::compute(global, &model, &fields, (&options.levels, options.proposals), &stop)?;
+    card::print(global, &card);
+    let score: Arc<dyn Score> = Arc::new(NativeScore::new(model.clone())?);
+    if options.write {
+        card::write(&options.model, model, &card)?;
+        say(global, &format!("written into {}", options.model.display()));
+    }
+    if let Some(page) = &options.report {
+        card::write_page(page, &options.model, &score, &card, (&fields[..score.lattice().values()], global.seed), &[])?;
+    }
+    let parameters = json!({"model": options.model, "data": data, "proposals": options.proposals, "seed": global.seed});
+    let mut record = Record::new("check", parameters);
+    record.set("card", json!(card));
+    record.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));
+    let acceptance = card.paths.last().map(|path| path.acceptance.value);
+    let failed = options.require.filter(|least| !acceptance.is_some_and(|found| found >= *least));
+    record.set("verdict", json!(if failed.is_some() { "fail" } else { "pass" }));
+    record.write(global)?;
+    match (failed, acceptance) {
+        (None, _) => Ok(()),
+        (Some(least), Some(found)) => {
+            Err(Failure::Check(format!("acceptance {found:.4} is below the required {least}")))
+        }
+        (Some(least), None) => Err(Failure::Check(format!("no acceptance without a real action; required {least}"))),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The `stoq` command line: data, training, checks and chains for people who have no host code yet.
 
+mod adapt;
+mod card;
 mod chain;
 mod check;
 mod common;
@@ -42,7 +44,9 @@ enum Command {
     TrainWithoutData(train_without_data::Options),
     /// Lower the variance of the weights of a trained model directly
     Refine(refine::Options),
-    /// Measure the weights of a model's proposals: Var(log w), ESS, exact acceptance
+    /// Take a model to another lattice or other couplings, or measure its Gaussian part anew
+    Adapt(adapt::Options),
+    /// The report card of a model: weights of its proposals, and with data what they are like
     Check(check::Options),
     /// Generate samples from a model: approximate, with log weights
     Sample(sample::Options),
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         Command::Train(options) => train::run(global, options),
         Command::TrainWithoutData(options) => train_without_data::run(global, options),
         Command::Refine(options) => refine::run(global, options),
+        Command::Adapt(options) => adapt::run(global, options),
         Command::Check(options) => check::run(global, options),
         Command::Sample(options) => sample::run(global, options),
         Command::Likelihood(options) => likelihood::run(global, options),

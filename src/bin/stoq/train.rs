@@ -1,5 +1,6 @@
 //! `stoq train`: a model from configurations.
 
+use super::card;
 use super::check::{print_proposals, propose};
 use super::common::{Failure, Global, Record, Reporter, interruption, say};
 use super::data::sidecar_path;
@@ -13,7 +14,8 @@ use stoq::Error;
 use stoq::action::ActionRecord;
 use stoq::model::{Metadata, Model};
 use stoq::nn::UNetShape;
-use stoq::score::NativeScore;
+use stoq::report::{FEWEST_HELD_OUT, FEWEST_PROPOSALS, ReportCard, held_out_fields};
+use stoq::score::{NativeScore, Score};
 use stoq::train::{AdamOptions, Dataset, Equilibrium, EquilibriumReport, TrainOptions, Trainer, TrainingSet};
 
 /// Options of `stoq train`.
@@ -68,6 +70,9 @@ pub struct Options {
     /// Go on from the checkpoint of the same command, to the same bits; without a checkpoint, start
     #[arg(long)]
     resume: bool,
+    /// Write a page with plots
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Proposals for the report at the end
     #[arg(long, default_value_t = 1024)]
     proposals: usize,
@@ -80,6 +85,7 @@ const TIMED: u64 = 100;
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let start = Instant::now();
     let (sets, complex) = training_sets(options)?;
+    let held_out = sets.first().map_or(Ok(vec![]), |set| held_out_fields(&set.data))?;
     let mut equilibrium = vec![];
     for set in &sets {
         equilibrium.push(examine(global, &set.data, set.action.as_ref())?);
@@ -109,7 +115,34 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     record.set("seconds", json!({"total": start.elapsed().as_secs_f64(), "training": seconds}));
     let points = report(global, options, &model, &stop)?;
     record.set("path", json!(points));
+    let curve: Vec<_> = trainer.curve().iter().map(|at| (at.step, at.loss, at.validation)).collect();
+    if let Some(card) = finish_card(global, options, model, &held_out, (&curve, &stop))? {
+        record.set("card", json!(card));
+    }
     Ok(record.write(global)?)
+}
+
+/// The report card on the held-out configurations of the first set, into the model file; none where there are too
+/// few.
+fn finish_card(
+    global: &Global,
+    options: &Options,
+    model: Model,
+    held_out: &[f64],
+    (curve, stop): (&[(u64, f64, f64)], &AtomicBool),
+) -> Result<Option<ReportCard>, Failure> {
+    let values = model.lattice()?.values();
+    if options.proposals < FEWEST_PROPOSALS || held_out.len() < FEWEST_HELD_OUT * values {
+        return Ok(None);
+    }
+    let card = card::compute(global, &model, held_out, (&[40], options.proposals), stop)?;
+    card::print(global, &card);
+    let score: Arc<dyn Score> = Arc::new(NativeScore::new(model.clone())?);
+    card::write(&options.output, model, &card)?;
+    if let Some(page) = &options.report {
+        card::write_page(page, &options.output, &score, &card, (&held_out[..values], global.seed), curve)?;
+    }
+    Ok(Some(card))
 }
 
 /// The files with their actions. A complex action has a force on x and y together that no real action has: the data

@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 pub const SCHEMA_KEY: &str = "stoq.schema";
 /// The whole [`Metadata`] as JSON: what reading goes by.
 pub const METADATA_KEY: &str = "stoq.metadata";
+/// The report card, JSON; absent from a model without one. No part of the digest: it says nothing that acts.
+pub const REPORT_KEY: &str = "stoq.report";
 /// The digest of [`digest`].
 pub const HASH_KEY: &str = "stoq.hash";
 

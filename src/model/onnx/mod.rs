@@ -58,6 +58,7 @@ fn to_proto(model: &Model) -> Result<ModelProto> {
     // The hash comes last: a file that was cut short has none.
     let mut entries = vec![(keys::SCHEMA_KEY.to_string(), SCHEMA.to_string())];
     entries.extend(keys::readable(metadata)?);
+    entries.extend(model.report().map(|report| (keys::REPORT_KEY.to_string(), report.to_string())));
     entries.extend([(keys::METADATA_KEY.to_string(), json), (keys::HASH_KEY.to_string(), hash)]);
     Ok(ModelProto {
         ir_version: IR_VERSION,

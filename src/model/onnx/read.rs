@@ -1,7 +1,7 @@
 //! Rebuilds a model from the metadata and the weights of its file. The graph is for other programs and
 //! is not read.
 
-use super::keys::{self, HASH_KEY, METADATA_KEY, SCHEMA_KEY};
+use super::keys::{self, HASH_KEY, METADATA_KEY, REPORT_KEY, SCHEMA_KEY};
 use super::proto::{FLOAT, GraphProto, ModelProto, TensorProto};
 use super::weights::WeightTensor;
 use crate::error::{Error, Result};
@@ -47,7 +47,10 @@ fn read(bytes: &[u8]) -> Result<Model, String> {
         return Err(format!("metadata and weights do not have the hash {hash} that {HASH_KEY} says: {COPY_AGAIN}"));
     }
     require_readable_entries(&entries, &metadata)?;
-    Model::new(metadata, parameters).map_err(|error| format!("{error}; train the model again, or take an older one"))
+    let report = entries.get(REPORT_KEY).map(|report| report.to_string());
+    let model = Model::new(metadata, parameters);
+    let model = model.map_err(|error| format!("{error}; train the model again, or take an older one"))?;
+    Ok(model.with_report(report))
 }
 
 fn require_schema(entries: &BTreeMap<&str, &str>) -> Result<(), String> {

@@ -152,3 +152,19 @@ fn networks_and_records_that_the_file_cannot_hold_are_refused_in_writing() {
     let other = Model::new(metadata, vec![0.0; count]).unwrap();
     assert!(to_bytes(&other).unwrap_err().to_string().contains("2 input fields"));
 }
+
+/// The card says nothing that acts: it changes neither the hash nor what a chain saves, and old files have none.
+#[test]
+fn a_report_card_travels_with_the_file_and_changes_nothing_else() {
+    use crate::score::{NativeScore, Score};
+    let plain = model(&[4, 4]);
+    assert_eq!(from_bytes(&to_bytes(&plain).unwrap(), "plain").unwrap().report(), None);
+    let with_card = plain.clone().with_report(Some("{\"verdict\":\"good\"}".into()));
+    let back = from_bytes(&to_bytes(&with_card).unwrap(), "card").unwrap();
+    assert_eq!(back, with_card);
+    let mut protos = [to_proto(&plain).unwrap(), to_proto(&with_card).unwrap()];
+    let [a, b] = &mut protos;
+    assert_eq!(entry(a, keys::HASH_KEY), entry(b, keys::HASH_KEY));
+    let fingerprints = [plain, back].map(|model| NativeScore::new(model).unwrap().fingerprint());
+    assert_eq!(fingerprints[0], fingerprints[1]);
+}
