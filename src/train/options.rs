@@ -18,6 +18,9 @@ pub struct TrainOptions {
     /// Whether the network is odd in the field by construction, where the law is even (one component, with
     /// interactions). On phi^4 in the broken phase it made Var(log w) sixteen times smaller at equal steps.
     pub odd: bool,
+    /// Whether each resolution is evaluated only at the noise where it is needed: the finest at small noise, where
+    /// the score is local, the coarse ones at large noise, where only long wavelengths are left.
+    pub multi_resolution: bool,
     /// Samples a step, of the largest lattice; of smaller ones as many more as have the same number of sites.
     pub batch: usize,
     /// Optimiser steps.
@@ -51,6 +54,7 @@ impl Default for TrainOptions {
             reach: 1,
             even: None,
             odd: true,
+            multi_resolution: false,
             batch: 64,
             steps: 20_000,
             seed: 1,

@@ -32,6 +32,8 @@ pub(super) struct Point {
     pub zero_mode: Option<ZeroMode>,
     pub gaussian: GaussianPart,
     pub mixture: Mixture,
+    /// The mixture of the validation loss: always the same, so that its values compare.
+    pub reference: Mixture,
     /// What the network sees of the couplings.
     pub conditions: Vec<f64>,
     /// Whether phi and -phi are equally probable.
@@ -65,6 +67,7 @@ impl Point {
             class,
             zero_mode,
             gaussian,
+            reference: mixture.clone(),
             mixture,
             conditions: vec![],
             even,

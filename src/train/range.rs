@@ -65,6 +65,31 @@ pub(super) fn is_even(option: Option<bool>, action: Option<&ActionRecord>) -> Re
     }
 }
 
+/// Noise, in units of the deviation of the shortest wavelength, above which the finest resolution rests: a fluctuation
+/// that the Wiener filter keeps by less than 6 % is noise.
+const FINE_BELOW: f64 = 4.0;
+
+/// Noise in the same units below which the coarser resolutions rest: a site is then known to 1 / sqrt(1 + 4^2), and
+/// what is left of its law is a matter of its neighbourhood.
+const COARSE_ABOVE: f64 = 0.25;
+
+/// The range of ln sigma of each resolution (`UNetShape::bands`).
+pub(super) fn bands(sets: &[TrainingSet], options: &TrainOptions) -> Result<Vec<[f64; 2]>> {
+    let count = options.channels.len();
+    if !options.multi_resolution || count < 2 {
+        return Ok(vec![]);
+    }
+    let mut shortest = f64::INFINITY;
+    for set in sets {
+        shortest = set.data.covariance()?.into_iter().fold(shortest, f64::min);
+    }
+    let deviation = shortest.sqrt();
+    let (fine, coarse) = (libm::log(FINE_BELOW * deviation), libm::log(COARSE_ABOVE * deviation));
+    // Far beyond any noise of a schedule.
+    const FAR: f64 = 1e3;
+    Ok((0..count).map(|level| if level == 0 { [-FAR, fine] } else { [coarse, FAR] }).collect())
+}
+
 /// Scale of the data by component, common to all points, and of the magnetisation if the network is told it: the data
 /// are then the fluctuations around it.
 pub(super) fn scales(points: &[Point], told: bool) -> (Vec<f64>, Option<f64>) {
@@ -135,7 +160,13 @@ pub(super) fn complete(
     for point in points {
         let sites = point.data.lattice().sites();
         point.batch = if sites == largest { batch } else { (batch * largest / sites).clamp(1, LARGEST_BATCH) };
-        point.mixture = Mixture::new(&point.covariance, log_noise, point.action.is_some());
+        // The curvature of the action is that within a peak.
+        let mut covariance = point.covariance.clone();
+        if let Some(law) = point.zero_mode {
+            covariance[0] = law.variance;
+        }
+        point.mixture = Mixture::new(&covariance, log_noise, point.action.is_some());
+        point.reference = point.mixture.clone();
         point.conditions = Model::conditions(conditions, point.action.as_ref())?;
     }
     Ok(())

@@ -165,7 +165,8 @@ impl Worker {
         for ((a, &x), &denoised) in self.force.iter_mut().zip(&self.noisy).zip(&self.denoised) {
             *a = x + xi * *a - denoised;
         }
-        let Point { class, mixture, .. } = shared.point;
+        let Point { class, mixture, reference, .. } = shared.point;
+        let mixture = if moments.is_some() { mixture } else { reference };
         if let Some(moments) = moments {
             let [aa, bb, ab] = &mut self.cross;
             [&mut *aa, &mut *bb, &mut *ab].into_iter().for_each(|sum| sum.fill(0.0));

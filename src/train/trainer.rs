@@ -96,6 +96,7 @@ impl Trainer {
         let shape = UNetShape {
             inputs: if told { INPUTS_WITH_MAGNETISATION } else { INPUTS * components },
             odd: options.odd && told,
+            bands: range::bands(&sets, &options)?,
             conditions: options.conditions.len(),
             channels: options.channels.clone(),
             embedding: options.embedding,
