@@ -167,6 +167,7 @@ impl Metadata {
                 return Err(Error::invalid("zero mode", found, "a field of one component with interactions"));
             }
         }
+        require_length("couplings that the network sees", self.conditions.len(), self.network.conditions)?;
         self.conditions.iter().try_for_each(Condition::validate)?;
         self.points.iter().try_for_each(|point| point.validate(self))
     }

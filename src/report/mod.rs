@@ -20,5 +20,7 @@ pub use force::ForceResidual;
 #[cfg(feature = "report")]
 pub use page::Page;
 pub use parts::{Check, Histogram, Momentum, PathQuality, TwoPointCheck, Value};
+#[cfg(feature = "report")]
+pub use plot::{Curve, Plot};
 pub use snapshots::{Snapshot, snapshots};
 pub use verdict::{Grade, Verdict};

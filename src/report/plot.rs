@@ -1,7 +1,8 @@
-//! Plots as inline SVG.
+//! Plots as SVG: inside a page, or files of their own.
 
 use crate::error::{Error, Result};
 use plotters::prelude::*;
+use std::path::Path;
 
 const SIZE: (u32, u32) = (620, 360);
 /// Colours that can be told apart without red and green (Okabe and Ito).
@@ -9,17 +10,23 @@ const COLOURS: [RGBColor; 4] = [RGBColor(0, 0, 0), RGBColor(0, 114, 178), RGBCol
 
 /// Points with errors, joined or not.
 pub struct Curve {
+    /// In the legend.
     pub label: &'static str,
     /// x, y, error of y.
     pub points: Vec<(f64, f64, f64)>,
+    /// A line through the points instead of circles.
     pub joined: bool,
 }
 
 /// Axes and curves.
 pub struct Plot {
+    /// Above the plot.
     pub title: &'static str,
+    /// What the horizontal axis shows.
     pub x: &'static str,
+    /// What the vertical axis shows.
     pub y: &'static str,
+    /// What is drawn.
     pub curves: Vec<Curve>,
     /// Horizontal lines.
     pub guides: Vec<f64>,
@@ -27,7 +34,25 @@ pub struct Plot {
 
 impl Plot {
     /// The SVG element; `None` without a point to draw.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it cannot be drawn, never in practice.
     pub fn svg(&self) -> Result<Option<String>> {
+        Ok(self.document()?.map(inline))
+    }
+
+    /// Writes a file of its own; none without a point to draw.
+    ///
+    /// # Errors
+    /// As [`Plot::svg`], and [`Error::Io`].
+    pub fn save(&self, path: &Path) -> Result<()> {
+        match self.document()? {
+            Some(svg) => crate::files::write_atomically(path, svg.as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    fn document(&self) -> Result<Option<String>> {
         let finite = |p: &&(f64, f64, f64)| p.0.is_finite() && p.1.is_finite() && p.2.is_finite();
         let points: Vec<_> = self.curves.iter().flat_map(|curve| curve.points.iter()).filter(finite).collect();
         if points.is_empty() {
@@ -37,7 +62,7 @@ impl Plot {
         let y = range(points.iter().flat_map(|p| [p.1 - p.2, p.1 + p.2]).chain(self.guides.iter().copied()));
         let mut svg = String::new();
         self.draw(&mut svg, x, y).map_err(|error| Error::Internal(format!("plot {}: {error}", self.title)))?;
-        Ok(Some(inline(svg)))
+        Ok(Some(svg))
     }
 
     fn draw(&self, svg: &mut String, x: (f64, f64), y: (f64, f64)) -> Result<(), Box<dyn std::error::Error + '_>> {

@@ -1,6 +1,8 @@
 //! Campaigns: results that are recorded in `docs/results/`, each one function that starts from nothing.
 //! The command `stoq reproduce` runs them; tests run the same code for a shorter time.
 
+pub mod acceptance;
+pub mod autocorrelation;
 pub mod complex;
 pub mod kernels;
 pub mod published;

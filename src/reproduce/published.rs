@@ -43,7 +43,7 @@ pub struct Effort {
 impl Effort {
     /// What is recorded, or with `quick` a run of under two minutes that shows that everything works.
     pub fn new(quick: bool, seed: u64) -> Self {
-        let (configurations, seconds, densities) = if quick { (1024, 15.0, 4) } else { (16_384, 600.0, 64) };
+        let (configurations, seconds, densities) = if quick { (1024, 15.0, 4) } else { (16_384, 300.0, 16) };
         let paths = if quick { vec![(40, 64), (500, 8)] } else { vec![(40, 1024), (500, 256)] };
         Effort { configurations, seconds, paths, densities, tolerance: 1e-4, seed }
     }

@@ -2,6 +2,7 @@
 
 use super::card;
 use super::common::{Failure, Global, Record, interruption, say};
+use super::scores::GridName;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -12,9 +13,9 @@ use stoq::Error;
 use stoq::action::ActionRecord;
 use stoq::analysis::{WeightEstimate, effective_sample_size, independence_acceptance, log_mean_weight, var_log_weight};
 use stoq::diffusion::T_END;
-use stoq::kernel::{WeightedProposals, weighted_proposals};
+use stoq::kernel::{Grid, WeightedProposals, weighted_proposals};
 use stoq::model::Model;
-use stoq::score::{NativeScore, Score, optimal_times};
+use stoq::score::{NativeScore, Score};
 
 /// Options of `stoq check`.
 #[derive(Args)]
@@ -27,6 +28,9 @@ pub struct Options {
     /// Proposals
     #[arg(long, default_value_t = 4096)]
     proposals: usize,
+    /// How the levels of a path are chosen
+    #[arg(long, value_enum, default_value_t = GridName::Optimal, conflicts_with = "data")]
+    grid: GridName,
     /// Configurations (.npy): computes the report card, of the training data on the part that was held out
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -85,7 +89,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let stop = interruption();
     let mut results = vec![];
     for &levels in &options.levels {
-        let result = propose(score.clone(), &action, levels, options.proposals, global.seed, global.threads, &stop)?;
+        let grid = (options.grid.grid(), levels);
+        let result = propose(score.clone(), &action, grid, options.proposals, global.seed, global.threads, &stop)?;
         print_proposals(global, &result);
         results.push(result);
     }
@@ -143,15 +148,15 @@ fn check_on_data(global: &Global, options: &Options, model: Model, data: &Path, 
 pub fn propose(
     score: Arc<NativeScore>,
     action: &ActionRecord,
-    levels: usize,
+    (grid, levels): (Grid, usize),
     proposals: usize,
     seed: u64,
     threads: usize,
     stop: &AtomicBool,
 ) -> Result<Proposals, Failure> {
     let mut action = action.build(score.lattice())?;
-    let times = optimal_times(&*score, levels, T_END)?;
     let (score, go_on): (Arc<dyn Score>, _) = (score, || !stop.load(Ordering::SeqCst));
+    let times = grid.times(&score, levels, T_END, seed, threads)?;
     let drawn = weighted_proposals(&score, &mut *action, &times, proposals, (seed, threads), &go_on)?;
     let Some(WeightedProposals { log_weights, seconds }) = drawn else { return Err(Failure::Interrupted) };
     Ok(Proposals {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use stoq::Error;
+use stoq::kernel::Grid;
 use stoq::model::Model;
 use stoq::score::NativeScore;
 use stoq::train::{AdamOptions, Dataset, RefineOptions, Refiner};
@@ -83,7 +84,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     record.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));
     if options.proposals >= 64 {
         let (score, levels) = (Arc::new(NativeScore::new(model)?), options.levels);
-        let result = propose(score, &action, levels, options.proposals, global.seed, global.threads, &stop)?;
+        let result =
+            propose(score, &action, (Grid::Optimal, levels), options.proposals, global.seed, global.threads, &stop)?;
         print_proposals(global, &result);
         record.set("path", json!([result.json()]));
     }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use stoq::Error;
 use stoq::action::ActionRecord;
+use stoq::kernel::Grid;
 use stoq::model::{Metadata, Model};
 use stoq::nn::UNetShape;
 use stoq::report::{FEWEST_HELD_OUT, FEWEST_PROPOSALS, ReportCard, held_out_fields};
@@ -285,7 +286,15 @@ fn report(global: &Global, options: &Options, model: &Model, stop: &AtomicBool) 
         let score = Arc::new(NativeScore::new(at)?);
         for levels in [20, 40, 80] {
             let threads = global.threads;
-            let result = propose(score.clone(), &action, levels, options.proposals, global.seed, threads, stop)?;
+            let result = propose(
+                score.clone(),
+                &action,
+                (Grid::Optimal, levels),
+                options.proposals,
+                global.seed,
+                threads,
+                stop,
+            )?;
             print_proposals(global, &result);
             let mut json = result.json();
             json["extents"] = json!(extents);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use stoq::Error;
+use stoq::kernel::Grid;
 use stoq::score::NativeScore;
 use stoq::train::{AdamOptions, DataFreeOptions, RefineOptions, Stage, TrainOptions, train_without_data};
 
@@ -76,7 +77,15 @@ pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failur
     if options.proposals >= 64 {
         let score = Arc::new(NativeScore::new(model)?);
         let results = [20, 40, 80].into_iter().map(|levels| {
-            propose(score.clone(), &action, levels, options.proposals, global.seed, global.threads, &stop)
+            propose(
+                score.clone(),
+                &action,
+                (Grid::Optimal, levels),
+                options.proposals,
+                global.seed,
+                global.threads,
+                &stop,
+            )
         });
         let results = results.collect::<std::result::Result<Vec<_>, _>>()?;
         results.iter().for_each(|result| print_proposals(global, result));

@@ -1,5 +1,7 @@
 //! `stoq reproduce`: campaigns whose results are recorded in `docs/results/`.
 
+mod acceptance;
+mod autocorrelation;
 mod complex;
 mod kernels;
 mod published;
@@ -9,6 +11,9 @@ mod weights;
 
 use super::common::{Failure, Global, Reporter};
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use stoq::Error;
+use stoq::reproduce::acceptance::Scan;
 use stoq::train::Progress;
 
 /// Options of `stoq reproduce`.
@@ -19,6 +24,13 @@ pub struct Options {
     /// Less of everything: under two minutes
     #[arg(long)]
     quick: bool,
+    /// The model of phi4-autocorrelation, trained for 32 x 32 at kappa = 0.27, lambda = 0.022 (--quick: for 16 x 16; the
+    /// example's by default)
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Draw the scans of phi4-acceptance-* into this folder, as SVG
+    #[arg(long, value_name = "FOLDER")]
+    plots: Option<PathBuf>,
 }
 
 /// What can be reproduced.
@@ -42,10 +54,30 @@ enum Experiment {
     ClQuartic,
     /// The score network of the literature beside ours: exact acceptance, likelihood, cost
     PublishedUnet,
+    /// phi^4: exact acceptance against kappa on 16 x 16 (about 6 minutes on two threads)
+    Phi4AcceptanceKappa,
+    /// phi^4: exact acceptance against the volume, L = 8 to 32 at kappa = 0.27 (about 8 minutes on two threads)
+    Phi4AcceptanceVolume,
+    /// phi^4: exact acceptance against the number of configurations and the length of the training (about 8 minutes on
+    /// two threads)
+    Phi4AcceptanceTraining,
+    /// phi^4: tau_int(|M|) and the cost of an independent configuration on 32 x 32 by HMC, tuned HMC, path, and HMC with
+    /// renoise or path; needs --model (about 20 minutes, on one thread)
+    Phi4Autocorrelation,
 }
 
 /// Runs the command.
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
+    use Experiment::{Phi4AcceptanceKappa, Phi4AcceptanceTraining, Phi4AcceptanceVolume, Phi4Autocorrelation};
+    if options.model.is_some() && !matches!(options.experiment, Phi4Autocorrelation) {
+        return Err(Error::invalid("--model", "given", "nothing: only phi4-autocorrelation takes a model").into());
+    }
+    let drawn = matches!(options.experiment, Phi4AcceptanceKappa | Phi4AcceptanceVolume | Phi4AcceptanceTraining);
+    if options.plots.is_some() && !drawn {
+        return Err(Error::invalid("--plots", "given", "nothing: only phi4-acceptance-* draw plots").into());
+    }
+    let scans =
+        |name: &str, scans: &[Scan]| acceptance::run(global, options.quick, name, scans, options.plots.as_deref());
     match options.experiment {
         Experiment::Kernels => kernels::run(global, options.quick),
         Experiment::TwoPeak => two_peak::run(global, options.quick),
@@ -56,6 +88,10 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         Experiment::ClGaussian => complex::run(global, options.quick, false),
         Experiment::ClQuartic => complex::run(global, options.quick, true),
         Experiment::PublishedUnet => published::run(global, options.quick),
+        Experiment::Phi4AcceptanceKappa => scans("phi4-acceptance-kappa", &[Scan::Kappa]),
+        Experiment::Phi4AcceptanceVolume => scans("phi4-acceptance-volume", &[Scan::Volume]),
+        Experiment::Phi4AcceptanceTraining => scans("phi4-acceptance-training", &[Scan::Configurations, Scan::Steps]),
+        Experiment::Phi4Autocorrelation => autocorrelation::run(global, options.quick, options.model.as_deref()),
     }
 }
 
