@@ -64,7 +64,7 @@ header:
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
-	install -m 644 include/stoq.h include/stoq.hpp $(DESTDIR)$(PREFIX)/include/
+	install -m 644 include/stoq.h include/stoq.hpp include/stoq_trainer.hpp $(DESTDIR)$(PREFIX)/include/
 	install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 target/release/libstoq.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 target/release/stoq $(DESTDIR)$(PREFIX)/bin/
@@ -75,3 +75,4 @@ clean:
 	$(CARGO) clean
 	rm -rf build
 	$(MAKE) -C examples/01_c_phi4_hmc clean
+	$(MAKE) -C examples/02_train_while_running clean

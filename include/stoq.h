@@ -40,6 +40,19 @@
  * A chain that warms up adapts its moves to its own past and has no stationary law: freeze it before
  * you measure. A chain without warm_up is frozen from the start.
  *
+ * Training while the chain runs. A trainer takes the configurations of your own chain, learns in between, and
+ * gives a model for it; the layout is that of your field:
+ *
+ *     stoq_trainer_new(&layout, NULL, &training, &trainer);       or a built-in action, whose force teaches too
+ *     for (int update = 0; update < updates; update++) {
+ *         my_hmc_trajectory(phi);
+ *         stoq_trainer_push(trainer, phi);
+ *         if (update % 500 == 499) stoq_trainer_fit(trainer, 250, NULL, NULL, NULL);
+ *     }
+ *     stoq_trainer_finish(trainer, &model);                       frozen: now a chain may use it
+ *
+ * Until then the chain is yours alone: a model that still adapts (stoq_trainer_model()) is refused.
+ *
  * Approximate tools are named so: generators (stoq_generator_t), densities (stoq_likelihood) and complex
  * Langevin (stoq_complex_langevin_t) do not sample exp(-S)/Z exactly, and are no kernels.
  *
@@ -111,6 +124,10 @@ typedef struct stoq_generator_t stoq_generator_t;
 /// or an analytic one such as stoq_model_free_field(). It never changes, so all functions that read it may
 /// be called from several threads at once.
 typedef struct stoq_model_t stoq_model_t;
+
+/// A training whose configurations come from the host's chain while that runs. The law that it learns is taken to have
+/// the symmetries of the periodic lattice: translations, reflections, and exchange of axes of equal extent.
+typedef struct stoq_trainer_t stoq_trainer_t;
 
 /// What every function that can fail returns: STOQ_OK or the reason. See stoq_last_error() for the
 /// sentence that goes with it.
@@ -290,6 +307,86 @@ typedef struct stoq_chain_statistics_t {
 
 /// What became of a move: STOQ_REJECTED or STOQ_ACCEPTED. Errors are a third thing, a status.
 typedef int32_t stoq_outcome_t;
+
+/// Size of a network by name: one of the STOQ_SIZE_ constants. An evaluation costs, in two dimensions and a
+/// site, some 8 thousand, 38 thousand, 115 thousand or 290 thousand multiply-adds.
+typedef int32_t stoq_size_t;
+
+/// Options of a training. Fill it with stoq_train_options_init() and change what should differ.
+typedef struct stoq_train_options_t {
+    /// sizeof(stoq_train_options_t), set by stoq_train_options_init().
+    size_t struct_size;
+    /// Default STOQ_SIZE_SMALL; three resolutions, for extents that are multiples of 4 and at least 8.
+    stoq_size_t size;
+    /// 1, the default: sites interact. 0: sites are independent, as those of stoq_action_toy(); then the
+    /// channels are 32 unless given.
+    uint32_t reach;
+    /// Channels at each resolution, finest first, then zeros; each resolution but the first halves the
+    /// extents. All zero, the default: by `size`.
+    uint32_t channels[4];
+    /// Width of the embedding of the time; default 0: by `size`.
+    uint32_t embedding;
+    /// Configurations a step, 1 to 65536; default 64.
+    uint32_t batch;
+    /// Steps of the whole training, all calls of stoq_trainer_fit() together, up to 10^9; default 20000.
+    /// The learning rate falls along them to zero, so that a training that stops early ends worse than one that
+    /// was planned as short.
+    uint64_t steps;
+    /// Seed of weights, batches, symmetries and noise; default 1.
+    uint64_t seed;
+    /// Threads, 1 to 1024; default 1: the caller's own. Does not change results.
+    uint32_t threads;
+    /// 1, the default: where the law is even, one component a site, the network is odd by construction. 0: it
+    /// is not.
+    uint32_t odd;
+    /// 1: phi and -phi are equally probable, which doubles the data. 0: they are not. Default -1: as the
+    /// action says; without an action, 1.
+    int32_t even;
+    /// 1, the default: with an action, noise levels are drawn by where Var(log w) of the path kernel is made. 0:
+    /// evenly.
+    uint32_t follow_variance;
+    /// Largest learning rate, above 0 and up to 1; default 0.0025.
+    double rate;
+    /// Steps over which the rate rises; default 0: a fortieth of `steps`.
+    uint64_t warm_up;
+    /// Largest noise in standard deviations of the widest mode of the data, 1 to 100; default 0: 2, or 8
+    /// with reach 0.
+    double largest_noise;
+    /// Steps between two looks at the validation loss, at least 1; default 500.
+    uint64_t validate_every;
+    /// Looks without an improvement after which the training ends; default 0: it does not end early. The
+    /// count starts anew when configurations join.
+    uint64_t patience;
+} stoq_train_options_t;
+
+/// How far a training is. Fill it with stoq_train_report_init() once.
+typedef struct stoq_train_report_t {
+    /// sizeof(stoq_train_report_t), set by stoq_train_report_init().
+    size_t struct_size;
+    /// Steps taken, in all calls together.
+    uint64_t step;
+    /// Steps of the whole training: options.steps.
+    uint64_t steps;
+    /// Training loss, smoothed over some 100 steps; NaN before the first.
+    double loss;
+    /// Loss on the validation part of the configurations at the last look; NaN before the first.
+    double validation;
+    /// Learning rate of the next step.
+    double rate;
+    /// 1: all steps are taken, or the validation loss ended the training; 0: it goes on.
+    uint32_t finished;
+    /// 0.
+    uint32_t reserved;
+} stoq_train_report_t;
+
+/// Called after every step of stoq_trainer_fit(), on the thread that called it. It must neither throw nor
+/// longjmp out, and must not call into the trainer at work, which answers STOQ_WRONG_ORDER.
+///
+/// @param[in] user    the pointer that was given to stoq_trainer_fit().
+/// @param[in] report  borrowed, for the time of the call: how far the training is.
+/// @return 0: go on. > 0: end the fit here; stoq_trainer_fit() returns STOQ_OK. < 0: the same, but it
+///         returns STOQ_CALLBACK_STOPPED, and stoq_last_callback_code() has the code.
+typedef int32_t (*stoq_progress_callback_t)(void *user, const struct stoq_train_report_t *report);
 
 /// How a generator follows the backward process: one of the STOQ_METHOD_ constants.
 typedef int32_t stoq_method_t;
@@ -506,6 +603,18 @@ typedef struct stoq_fokker_planck_options_t {
 /// The field is the proposal now.
 #define STOQ_ACCEPTED 1
 
+/// Channels 8, 16, 32.
+#define STOQ_SIZE_TINY 1
+
+/// Channels 24, 32, 48.
+#define STOQ_SIZE_SMALL 2
+
+/// Channels 40, 56, 96.
+#define STOQ_SIZE_BASE 3
+
+/// Channels 64, 96, 128.
+#define STOQ_SIZE_LARGE 4
+
 /// Euler and Maruyama's steps of the reverse equation. Has a log weight.
 #define STOQ_METHOD_EULER_MARUYAMA 1
 
@@ -691,6 +800,39 @@ stoq_status_t stoq_model_score(const struct stoq_model_t *model,
                                const double *times,
                                const double *fields,
                                double *scores);
+
+/// The same network on another lattice, or at other couplings. The weights carry over; the Gaussian part and the
+/// measured errors are those of the place if the network was trained there, and otherwise follow from the
+/// places where it was. A chain with the model is exact all the same; what the guess is off costs acceptance.
+///
+/// One coupling, with the lattice as it is: stoq_model_at(model, 0, NULL, 1, &name, &value, &moved).
+///
+/// @param[in]  model    borrowed; a trained one, not changed.
+/// @param[in]  rank     number of extents, the rank of the model. 0: the lattice of the model; `extents` is then
+///                      not read.
+/// @param[in]  extents  borrowed; sites along each axis, slowest axis first.
+/// @param[in]  count    number of couplings to set; 0: none, and the next two are not read.
+/// @param[in]  names    borrowed; such as "kappa", each ends with NUL. Couplings that the network was trained to
+///                      see: the metadata "conditions" list them.
+/// @param[in]  values   borrowed; the couplings. A quarter of the half width of the trained range is allowed
+///                      beyond its ends.
+/// @param[out] moved    transferred to the caller, who frees it with stoq_model_free(). Unchanged on
+///                      failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_model_at(const struct stoq_model_t *model,
+                            uint32_t rank,
+                            const size_t *extents,
+                            size_t count,
+                            const char *const *names,
+                            const double *values,
+                            struct stoq_model_t **moved);
+
+/// Writes a trained model to a file, whole or not at all, which stoq_model_load() reads.
+///
+/// @param[in] model  borrowed; a trained one.
+/// @param[in] path   borrowed; name of the file, ends with NUL. An existing one is replaced.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT for an analytic model, STOQ_IO.
+stoq_status_t stoq_model_save(const struct stoq_model_t *model, const char *path);
 
 /// The model of Gaussian data with a given covariance: its score is exact, its proposals right for a
 /// Gaussian action. A start where nothing has been trained yet, for example from a measured propagator.
@@ -1036,6 +1178,141 @@ stoq_status_t stoq_chain_save(const struct stoq_chain_t *chain,
 /// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_CHAIN_STATE for damaged bytes or those of another chain,
 ///         STOQ_WRONG_ORDER while the chain is at work.
 stoq_status_t stoq_chain_load(struct stoq_chain_t *chain, const void *bytes, size_t length);
+
+/// Fills options with the defaults.
+///
+/// @param[out] options  borrowed; every field is written. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_train_options_init(struct stoq_train_options_t *options);
+
+/// Makes a report ready: its size, and zeros.
+///
+/// @param[out] report  borrowed; every field is written. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_train_report_init(struct stoq_train_report_t *report);
+
+/// Makes a training without configurations.
+///
+/// @param[in]  layout   copied; the fields that stoq_trainer_push() will get.
+/// @param[in]  action   borrowed; a built-in action of the host's theory, on the lattice of `layout`: its force makes
+///                      the training several times more accurate. NULL trains by denoising alone, for any
+///                      theory. An action made by stoq_action_callback() is refused: training evaluates forces on
+///                      threads of its own and on transformed fields, where callbacks do not run.
+/// @param[in]  options  copied; NULL for the defaults.
+/// @param[out] trainer  transferred to the caller, who frees it with stoq_trainer_free(). Unchanged on
+///                      failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_SHAPE_MISMATCH, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_trainer_new(const struct stoq_layout_t *layout,
+                               const struct stoq_action_t *action,
+                               const struct stoq_train_options_t *options,
+                               struct stoq_trainer_t **trainer);
+
+/// Adds a configuration of the host's chain. Begin when the chain has thermalised, and push in its order: the
+/// latest tenth measures the finished model and never trains. A configuration an autocorrelation time or so is
+/// enough; closer ones cost memory (4 bytes a value, twice while training) and teach little.
+///
+/// @param[in] trainer  borrowed; one caller at a time.
+/// @param[in] field    copied, in single precision; first value of a field in the layout of the trainer.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, which names the site, STOQ_WRONG_ORDER while the
+///         trainer is at work, STOQ_OUT_OF_MEMORY. The trainer is then unchanged.
+stoq_status_t stoq_trainer_push(struct stoq_trainer_t *trainer,
+                                const double *field);
+
+/// The number of configurations pushed so far.
+///
+/// @param[in]  trainer         borrowed.
+/// @param[out] configurations  the number. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER while the trainer is at work.
+stoq_status_t stoq_trainer_configurations(const struct stoq_trainer_t *trainer, size_t *configurations);
+
+/// Trains on all configurations so far. The training takes options.steps steps in all calls together; behind them
+/// a call does nothing.
+///
+/// The first call needs 32 configurations, and some hundreds to learn more than their spectrum. When others have
+/// joined since the last call, weights and optimiser go on and the spectrum is measured anew on all: take
+/// tens of steps a call or more. The same calls in the same order give the same bits.
+///
+/// @param[in]     trainer   borrowed; one caller at a time.
+/// @param[in]     steps     steps of this call at most. 0: only lets the configurations join.
+/// @param[in]     progress  called after every step, see stoq_progress_callback_t; NULL for none.
+/// @param[in]     user      anything that `progress` needs, or NULL; used during the call only.
+/// @param[in,out] report    borrowed; its struct_size is read, all other fields are written. NULL if not
+///                          wanted. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT (also for too few configurations, or such that do not fluctuate),
+///         STOQ_NOT_FINITE when the loss is (lower options.rate), STOQ_CALLBACK_STOPPED, STOQ_WRONG_ORDER,
+///         STOQ_OUT_OF_MEMORY, STOQ_INTERNAL when the system refuses to start threads. Steps that were
+///         taken before a failure or a stop stay taken; the next call goes on behind them.
+stoq_status_t stoq_trainer_fit(struct stoq_trainer_t *trainer,
+                               uint64_t steps,
+                               stoq_progress_callback_t progress,
+                               void *user,
+                               struct stoq_train_report_t *report);
+
+/// Frees a trainer. Models made by it stay.
+///
+/// @param[in] trainer  transferred back; NULL is allowed and does nothing.
+void stoq_trainer_free(struct stoq_trainer_t *trainer);
+
+/// The model as it is now, to look on while the training goes on. It is marked as one that still adapts:
+/// stoq_chain_new() refuses it, for a chain whose kernel changes has no stationary law; stoq_model_score(),
+/// stoq_likelihood() and the generators take it. It does not follow the training any further.
+///
+/// @param[in]  trainer  borrowed.
+/// @param[out] model    transferred to the caller, who frees it with stoq_model_free(). Unchanged on
+///                      failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER before the first stoq_trainer_fit() or while the
+///         trainer is at work.
+stoq_status_t stoq_trainer_model(const struct stoq_trainer_t *trainer, struct stoq_model_t **model);
+
+/// The finished model, for chains: averaged weights, and its errors as measured on the latest tenth of the
+/// configurations, which never trained. That takes some thousand evaluations of the network for each of 28
+/// noise levels. It may be called before all steps are taken, and the training may go on afterwards; the
+/// model does not follow it.
+///
+/// @param[in]  trainer  borrowed.
+/// @param[out] model    transferred to the caller, who frees it with stoq_model_free(). Unchanged on
+///                      failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER before the first stoq_trainer_fit() or while the
+///         trainer is at work.
+stoq_status_t stoq_trainer_finish(const struct stoq_trainer_t *trainer, struct stoq_model_t **model);
+
+/// Writes the finished model to a file, whole or not at all: stoq_trainer_finish() and stoq_model_save() in one,
+/// for a job that ends here.
+///
+/// @param[in] trainer  borrowed.
+/// @param[in] path     borrowed; name of the file, ends with NUL. An existing one is replaced.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_IO, STOQ_WRONG_ORDER before the first stoq_trainer_fit() or
+///         while the trainer is at work.
+stoq_status_t stoq_trainer_save(const struct stoq_trainer_t *trainer,
+                                const char *path);
+
+/// Saves the whole state of a training, its configurations included: some bytes with version and checksum, the
+/// same on every platform. Each call collects them anew; ask for `needed` only when nothing is pushed or
+/// fitted before the second call.
+///
+/// @param[in]  trainer   borrowed.
+/// @param[out] buffer    receives the bytes. NULL: only `needed` is wanted. Unchanged on failure.
+/// @param[in]  capacity  room in `buffer`, in bytes.
+/// @param[out] needed    number of bytes; set also when `capacity` is too small. May be NULL if `buffer`
+///                       is not.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER while the trainer is at work.
+stoq_status_t stoq_trainer_checkpoint(const struct stoq_trainer_t *trainer,
+                                      void *buffer,
+                                      size_t capacity,
+                                      size_t *needed);
+
+/// Goes on from a saved state, to the same bits as if the training had never stopped. What the trainer held is
+/// forgotten.
+///
+/// @param[in] trainer  borrowed; one caller at a time. Made for the same lattice, action and options as the
+///                     saved one; threads and strides may differ. Unchanged on failure.
+/// @param[in] bytes    borrowed; what stoq_trainer_checkpoint() wrote.
+/// @param[in] length   number of bytes.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT (also for damaged bytes or those of another training),
+///         STOQ_WRONG_ORDER while the trainer is at work.
+stoq_status_t stoq_trainer_restore(struct stoq_trainer_t *trainer,
+                                   const void *bytes,
+                                   size_t length);
 
 /// Fills options with the defaults.
 ///

@@ -1,5 +1,6 @@
 /*
- * stoq for C++17: the handles of stoq.h as classes, in this header alone. Link libstoq.
+ * stoq for C++17: the handles of stoq.h as classes, in this header and stoq_trainer.hpp, which it includes.
+ * Link libstoq.
  *
  *     stoq::Layout layout({16, 16});
  *     stoq::Action action = stoq::Action::host(layout, {my_action, my_force});
@@ -375,6 +376,24 @@ public:
         return text;
     }
 
+    /// The same network on another lattice, and at other couplings that it was trained to see, such as
+    /// {{"kappa", 0.28}}; see stoq_model_at(). Without extents on the lattice as it is.
+    Model at(const std::vector<std::size_t> &extents,
+             const std::vector<std::pair<std::string, double>> &couplings = {}) const {
+        std::vector<const char *> names;
+        std::vector<double> values;
+        for (const auto &[name, value] : couplings) names.push_back(name.c_str()), values.push_back(value);
+        const auto rank = static_cast<std::uint32_t>(extents.size());
+        return Model(Made(), [&](auto **moved) {
+            return stoq_model_at(get(), rank, extents.data(), names.size(), names.data(), values.data(), moved);
+        });
+    }
+
+    /// Writes a trained model to a file, whole or not at all.
+    void save(const std::string &path) const {
+        detail::call([&] { return stoq_model_save(get(), path.c_str()); });
+    }
+
     /// s(x, t) = grad_x log p_t(x) of `batch` fields one after the other, each in C order without gaps, at
     /// `batch` times in (0, 1]; `scores` may be `fields`.
     void score(std::size_t batch, const double *times, const double *fields, double *scores) const {
@@ -388,6 +407,7 @@ public:
     }
 
 private:
+    friend class Trainer;
     using Owned::Owned;
 };
 
@@ -614,5 +634,7 @@ private:
 };
 
 }  // namespace stoq
+
+#include <stoq_trainer.hpp>
 
 #endif  // STOQ_HPP

@@ -131,6 +131,11 @@ fn moments_are_exact() {
 }
 
 #[test]
+fn a_host_trains_while_its_chain_runs() {
+    compile_and_run("trainer");
+}
+
+#[test]
 fn approximate_tools_agree_with_closed_forms() {
     compile_and_run("approximate");
 }

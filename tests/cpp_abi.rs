@@ -49,10 +49,19 @@ fn header_compiles_alone() {
 
 #[test]
 fn classes_follow_the_host() {
+    compile_and_run("chain");
+}
+
+#[test]
+fn a_host_trains_while_its_chain_runs() {
+    compile_and_run("trainer");
+}
+
+fn compile_and_run(name: &str) {
     for compiler in compilers() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = temporary.path();
-        let (library, program) = (library_folder(folder), folder.join("chain"));
+        let (library, program) = (library_folder(folder), folder.join(name));
         let mut command = Command::new(compiler);
         command.args(["-std=c++17", "-g", "-O1", "-ffp-contract=off"]);
         if sanitizers_link(compiler, folder) {
@@ -60,7 +69,8 @@ fn classes_follow_the_host() {
         } else {
             eprintln!("without sanitizers: they do not link here");
         }
-        let sources = ["chain.cpp", "host.cpp", "allocations.cpp"].map(|file| root().join("tests/cpp").join(file));
+        let sources = [&format!("{name}.cpp"), "host.cpp", "allocations.cpp"];
+        let sources = sources.map(|file| root().join("tests/cpp").join(file));
         compile(command.args(sources).arg("-o").arg(&program).arg("-L").arg(&library).arg("-lstoq"));
         let paths = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
         let mut run = Command::new(&program);

@@ -24,11 +24,20 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn binding_computes_what_the_library_computes() {
+    run_script("check_binding.py");
+}
+
+#[test]
+fn a_host_trains_while_its_chain_runs() {
+    run_script("check_trainer.py");
+}
+
+fn run_script(name: &str) {
     let Some(python) = python() else { return };
     let temporary = tempfile::tempdir().unwrap();
     let suffix = if cfg!(target_os = "macos") { "dylib" } else { "so" };
     let mut script = Command::new(&python);
-    script.arg(root().join("tests/python/check_binding.py"));
+    script.arg(root().join("tests/python").join(name));
     script.arg(root().join("examples/models/phi4_16x16_kappa0.27.onnx"));
     script.env("STOQ_LIBRARY", library_folder(temporary.path()).join(format!("libstoq.{suffix}")));
     script.env("PYTHONPATH", root().join("bindings/python")).env("PYTHONDONTWRITEBYTECODE", "1");

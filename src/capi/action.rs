@@ -7,7 +7,7 @@ use super::host::{
 use super::lattice::{gather, read_layout, scatter, stoq_layout_t};
 use super::pointer::{Output, from_handle, into_handle, release, require, zeros};
 use super::status::stoq_status_t;
-use crate::action::{Action, Interrupt};
+use crate::action::{Action, ActionRecord, Interrupt};
 use crate::error::{Error, Result, require_finite};
 use crate::lattice::Layout;
 use std::ffi::c_void;
@@ -19,6 +19,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct stoq_action_t {
     pub(super) layout: Layout,
     kind: Mutex<Kind>,
+    /// Name and couplings of a built-in one.
+    record: Option<ActionRecord>,
     /// Whether there is a force.
     force: AtomicBool,
     /// The thread inside `with`, by `this_thread`; 0 if there is none.
@@ -46,7 +48,17 @@ impl stoq_action_t {
 
     fn new(layout: Layout, kind: Kind, force: bool) -> Self {
         let (kind, force) = (Mutex::new(kind), AtomicBool::new(force));
-        stoq_action_t { layout, kind, force, evaluating: AtomicUsize::new(0) }
+        stoq_action_t { layout, kind, record: None, force, evaluating: AtomicUsize::new(0) }
+    }
+
+    /// With the record of what it is.
+    pub(super) fn recorded(self, record: ActionRecord) -> Self {
+        stoq_action_t { record: Some(record), ..self }
+    }
+
+    /// Name and couplings, of a built-in action.
+    pub(super) fn record(&self) -> Option<&ActionRecord> {
+        self.record.as_ref()
     }
 
     /// Whether kernels can follow its force.

@@ -5,7 +5,7 @@ use super::guard::guard;
 use super::lattice::{read_layout, require_lattice_memory, stoq_layout_t, within};
 use super::pointer::{Output, into_handle};
 use super::status::stoq_status_t;
-use crate::action::{Action, Mixture, Phi4, Toy};
+use crate::action::{Action, ActionRecord, Mixture, Phi4, Toy};
 use crate::error::{Error, Result};
 use crate::lattice::Lattice;
 
@@ -16,6 +16,7 @@ use crate::lattice::Lattice;
 unsafe fn create<A: Action + 'static>(
     layout: *const stoq_layout_t,
     action: *mut *mut stoq_action_t,
+    record: ActionRecord,
     build: impl FnOnce(&Lattice) -> Result<A>,
 ) -> stoq_status_t {
     guard(|| {
@@ -26,7 +27,7 @@ unsafe fn create<A: Action + 'static>(
             Error::InvalidArgument { ref parameter, .. } if parameter == "components" => within("layout->", error),
             other => other,
         })?;
-        action.set(into_handle(stoq_action_t::built_in(layout, Box::new(built))));
+        action.set(into_handle(stoq_action_t::built_in(layout, Box::new(built)).recorded(record)));
         Ok(())
     })
 }
@@ -49,7 +50,7 @@ pub unsafe extern "C" fn stoq_action_phi4(
     action: *mut *mut stoq_action_t,
 ) -> stoq_status_t {
     // SAFETY: what the comment of the function asks of its caller; so in all functions below.
-    unsafe { create(layout, action, |lattice| Phi4::new(lattice, kappa, lambda)) }
+    unsafe { create(layout, action, ActionRecord::phi4(kappa, lambda), |lattice| Phi4::new(lattice, kappa, lambda)) }
 }
 
 /// The quartic toy model at every site, sites independent: S = sum_x [ mu2/2 phi(x)^2 + g/24 phi(x)^4 ].
@@ -68,7 +69,7 @@ pub unsafe extern "C" fn stoq_action_toy(
     action: *mut *mut stoq_action_t,
 ) -> stoq_status_t {
     // SAFETY: see stoq_action_phi4.
-    unsafe { create(layout, action, |lattice| Toy::new(lattice, mu2, g)) }
+    unsafe { create(layout, action, ActionRecord::toy(mu2, g), |lattice| Toy::new(lattice, mu2, g)) }
 }
 
 /// Two Gaussian peaks at every site, sites independent and Z = 1: exp(-S) is the product over x of
@@ -88,7 +89,9 @@ pub unsafe extern "C" fn stoq_action_two_peak(
     action: *mut *mut stoq_action_t,
 ) -> stoq_status_t {
     // SAFETY: see stoq_action_phi4.
-    unsafe { create(layout, action, |lattice| Mixture::two_peak(lattice, mu0, sigma0)) }
+    unsafe {
+        create(layout, action, ActionRecord::two_peak(mu0, sigma0), |lattice| Mixture::two_peak(lattice, mu0, sigma0))
+    }
 }
 
 /// Three equal Gaussian peaks in the plane at every site, sites independent and Z = 1. They lie on a
@@ -108,5 +111,9 @@ pub unsafe extern "C" fn stoq_action_three_peak(
     action: *mut *mut stoq_action_t,
 ) -> stoq_status_t {
     // SAFETY: see stoq_action_phi4.
-    unsafe { create(layout, action, |lattice| Mixture::three_peak(lattice, radius, sigma0)) }
+    unsafe {
+        create(layout, action, ActionRecord::three_peak(radius, sigma0), |lattice| {
+            Mixture::three_peak(lattice, radius, sigma0)
+        })
+    }
 }

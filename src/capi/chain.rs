@@ -142,7 +142,10 @@ fn create(
         Some(model) => Chain::new(model.score.clone(), checked),
         None => Chain::without_score(layout.lattice(), checked),
     };
-    let chain = chain.map_err(|error| within("options->", error))?;
+    let chain = chain.map_err(|error| match error {
+        Error::InvalidArgument { ref parameter, .. } if parameter == "model" => error,
+        other => within("options->", other),
+    })?;
     let (field, next) = (zeros("the field of a chain", values)?, zeros("the field of a chain", values)?);
     Ok(stoq_chain_t(Guarded::new("chain", State { chain, action, layout, field, next })))
 }

@@ -71,7 +71,7 @@ pub unsafe extern "C" fn stoq_layout_init(
     })
 }
 
-fn checked_rank(parameter: &str, rank: u32) -> Result<usize> {
+pub(super) fn checked_rank(parameter: &str, rank: u32) -> Result<usize> {
     match rank {
         1..=4 => Ok(rank as usize),
         _ => Err(Error::invalid(parameter, rank, "between 1 and 4 axes")),

@@ -42,10 +42,14 @@ mod host;
 mod lattice;
 mod likelihood;
 mod model;
+mod model_at;
 mod options;
 mod pointer;
 mod schedule;
 mod status;
+mod train_options;
+mod trainer;
+mod trainer_model;
 
 pub use action::*;
 pub use analytic::*;
@@ -60,9 +64,13 @@ pub use host::{stoq_action_callback_t, stoq_destructor_t, stoq_force_callback_t,
 pub use lattice::*;
 pub use likelihood::*;
 pub use model::*;
+pub use model_at::*;
 pub use options::*;
 pub use schedule::*;
 pub use status::*;
+pub use train_options::*;
+pub use trainer::*;
+pub use trainer_model::*;
 
 /// Version of the C ABI, [`STOQ_ABI_VERSION`] for users of Rust.
 pub const ABI_VERSION: u32 = STOQ_ABI_VERSION;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub struct stoq_model_t {
     pub(super) score: Arc<dyn Score>,
     /// The same, if it is a trained one.
-    trained: Option<Arc<NativeScore>>,
+    pub(super) trained: Option<Arc<NativeScore>>,
 }
 
 impl stoq_model_t {
@@ -30,7 +30,7 @@ impl stoq_model_t {
         stoq_model_t { score, trained: None }
     }
 
-    fn create(model: Model) -> Result<*mut Self> {
+    pub(super) fn create(model: Model) -> Result<*mut Self> {
         Ok(into_handle(stoq_model_t::trained(NativeScore::new(model)?)))
     }
 }
@@ -53,13 +53,13 @@ pub unsafe extern "C" fn stoq_model_load(path: *const c_char, model: *mut *mut s
 }
 
 #[cfg(unix)]
-fn to_path(path: &CStr) -> Result<PathBuf> {
+pub(super) fn to_path(path: &CStr) -> Result<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
     Ok(std::ffi::OsStr::from_bytes(path.to_bytes()).into())
 }
 
 #[cfg(not(unix))]
-fn to_path(path: &CStr) -> Result<PathBuf> {
+pub(super) fn to_path(path: &CStr) -> Result<PathBuf> {
     let text = path.to_str().map_err(|_| Error::invalid("path", format!("{path:?}"), "a name in UTF-8"))?;
     Ok(text.into())
 }

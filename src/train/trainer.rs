@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::{Condition, Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord};
 use crate::nn::{Adjoint, UNet, UNetShape};
 use crate::rng::Stream;
-use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION, Team};
+use crate::score::Team;
 use std::sync::Mutex;
 
 /// The batch is summed in this many parts, whatever the number of threads.
@@ -38,7 +38,7 @@ pub struct Trainer {
     pub(super) schedule: Schedule,
     pub(super) adam: Adam,
     adjoint: Adjoint<f32>,
-    conditions: Vec<Condition>,
+    pub(super) conditions: Vec<Condition>,
     /// One value a component, common to all points.
     data_variance: Vec<f64>,
     /// Scale of the magnetisation, if the network is told it apart.
@@ -93,17 +93,8 @@ impl Trainer {
             }
         }
         let told = range::told_magnetisation(&sets, &options)?;
-        let shape = UNetShape {
-            inputs: if told { INPUTS_WITH_MAGNETISATION } else { INPUTS * components },
-            odd: options.odd && told,
-            bands: range::bands(&sets, &options)?,
-            conditions: options.conditions.len(),
-            channels: options.channels.clone(),
-            embedding: options.embedding,
-            outputs: components,
-            reach: options.reach,
-            ..UNetShape::default()
-        };
+        let bands = range::bands(&sets, &options)?;
+        let shape = UNetShape { bands, ..range::shape(components, told, &options) };
         let points = sets.into_iter().map(|set| Point::new(set, &shape, options.even));
         let mut points = points.collect::<Result<Vec<_>>>()?;
         let conditions = range::conditions(&points, &options.conditions)?;

@@ -28,7 +28,7 @@ static void expect(const struct average *a, double exact, const char *name)
 }
 
 /* Moments of exp(-a x^2 - b x^4), by the trapezoidal rule. */
-static double moment(int n, double a, double b)
+static inline double moment(int n, double a, double b)
 {
     double norm = 0.0, sum = 0.0;
     for (double x = -12.0; x <= 12.0; x += 0.005) {
@@ -39,8 +39,8 @@ static double moment(int n, double a, double b)
 }
 
 /* Takes `action`. */
-static stoq_chain_t *chain_with(const stoq_model_t *model, stoq_action_t *action, const stoq_layout_t *layout,
-                                const stoq_chain_options_t *options)
+static inline stoq_chain_t *chain_with(const stoq_model_t *model, stoq_action_t *action, const stoq_layout_t *layout,
+                                       const stoq_chain_options_t *options)
 {
     stoq_chain_t *chain = NULL;
     MUST(stoq_chain_new(model, action, layout, options, &chain));

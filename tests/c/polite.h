@@ -21,6 +21,9 @@ static struct buffers {
     stoq_generator_t *generator;
     stoq_complex_langevin_t *process;
     stoq_cumulants_t *cumulants;
+    stoq_train_options_t train_options;
+    stoq_train_report_t report;
+    stoq_trainer_t *trainer;
     uint32_t rank;
     int32_t outcome;
     size_t extents[4], needed;
@@ -48,7 +51,7 @@ struct handles {
 };
 
 static int destroyed;
-static void destroy(void *user) { (void)user, destroyed++; }
+static inline void destroy(void *user) { (void)user, destroyed++; }
 
 static int32_t zero_action(void *user, const double *field, size_t sites, double *action)
 {
@@ -57,15 +60,15 @@ static int32_t zero_action(void *user, const double *field, size_t sites, double
     return 0;
 }
 
-static int32_t zero_force(void *user, const double *field, size_t values, double *force)
+static inline int32_t zero_force(void *user, const double *field, size_t values, double *force)
 {
     (void)user, (void)field;
     for (size_t i = 0; i < values; i++) force[i] = 0.0;
     return 0;
 }
 
-static int32_t zero_change(void *user, const double *field, size_t values, ptrdiff_t offset, double value,
-                           double *change)
+static inline int32_t zero_change(void *user, const double *field, size_t values, ptrdiff_t offset, double value,
+                                  double *change)
 {
     (void)user, (void)field, (void)values, (void)offset, (void)value;
     *change = 0.0;

@@ -35,11 +35,13 @@ from ._library import (
     Method,
     Reject,
     Scheme,
+    Size,
     Status,
     Symmetry,
     Trace,
     version,
 )
 from ._model import Model, Schedule
+from ._trainer import Trainer, TrainReport
 
 __all__ = [name for name in dir() if not name.startswith("_")]

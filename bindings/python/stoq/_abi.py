@@ -56,6 +56,10 @@ CONSTANTS = {
     "STOQ_COORDINATES_PLAIN": 2,
     "STOQ_SYMMETRY_NONE": 0,
     "STOQ_SYMMETRY_EVEN": 1,
+    "STOQ_SIZE_TINY": 1,
+    "STOQ_SIZE_SMALL": 2,
+    "STOQ_SIZE_BASE": 3,
+    "STOQ_SIZE_LARGE": 4,
 }
 
 
@@ -173,6 +177,41 @@ class FokkerPlanckOptions(ctypes.Structure):
     ]
 
 
+class TrainOptions(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("size", c_int32),
+        ("reach", c_uint32),
+        ("channels", c_uint32 * 4),
+        ("embedding", c_uint32),
+        ("batch", c_uint32),
+        ("steps", c_uint64),
+        ("seed", c_uint64),
+        ("threads", c_uint32),
+        ("odd", c_uint32),
+        ("even", c_int32),
+        ("follow_variance", c_uint32),
+        ("rate", c_double),
+        ("warm_up", c_uint64),
+        ("largest_noise", c_double),
+        ("validate_every", c_uint64),
+        ("patience", c_uint64),
+    ]
+
+
+class TrainReport(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("step", c_uint64),
+        ("steps", c_uint64),
+        ("loss", c_double),
+        ("validation", c_double),
+        ("rate", c_double),
+        ("finished", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
 STRUCTS = {
     "stoq_layout_t": Layout,
     "stoq_schedule_t": Schedule,
@@ -182,6 +221,8 @@ STRUCTS = {
     "stoq_likelihood_options_t": LikelihoodOptions,
     "stoq_complex_langevin_options_t": ComplexLangevinOptions,
     "stoq_fokker_planck_options_t": FokkerPlanckOptions,
+    "stoq_train_options_t": TrainOptions,
+    "stoq_train_report_t": TrainReport,
 }
 
 # Pointers to data and handles are c_void_p: addresses of arrays, and what c_void_p holds.
@@ -189,12 +230,14 @@ ActionCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t, c_void_
 ForceCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t, c_void_p)
 LocalChangeCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t, c_ssize_t, c_double, c_void_p)
 Destructor = ctypes.CFUNCTYPE(None, c_void_p)
+ProgressCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(TrainReport))
 
 CALLBACKS = {
     "stoq_action_callback_t": ActionCallback,
     "stoq_force_callback_t": ForceCallback,
     "stoq_local_change_callback_t": LocalChangeCallback,
     "stoq_destructor_t": Destructor,
+    "stoq_progress_callback_t": ProgressCallback,
 }
 
 _layout, _schedule = POINTER(Layout), POINTER(Schedule)
@@ -217,6 +260,8 @@ FUNCTIONS = {
     "stoq_model_components": (c_int32, [c_void_p, c_void_p]),
     "stoq_model_metadata": (c_int32, [c_void_p, c_char_p, c_void_p, c_size_t, c_void_p]),
     "stoq_model_score": (c_int32, [c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "stoq_model_at": (c_int32, [c_void_p, c_uint32, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p]),
+    "stoq_model_save": (c_int32, [c_void_p, c_char_p]),
     "stoq_model_gaussian": (c_int32, [_layout, _schedule, c_void_p, c_void_p]),
     "stoq_model_free_field": (c_int32, [_layout, _schedule, c_double, c_void_p]),
     "stoq_model_toy": (c_int32, [_layout, _schedule, c_double, c_double, c_void_p]),
@@ -245,6 +290,18 @@ FUNCTIONS = {
     "stoq_chain_statistics": (c_int32, [c_void_p, POINTER(ChainStatistics)]),
     "stoq_chain_save": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
     "stoq_chain_load": (c_int32, [c_void_p, c_void_p, c_size_t]),
+    "stoq_train_options_init": (c_int32, [POINTER(TrainOptions)]),
+    "stoq_train_report_init": (c_int32, [POINTER(TrainReport)]),
+    "stoq_trainer_new": (c_int32, [_layout, c_void_p, POINTER(TrainOptions), c_void_p]),
+    "stoq_trainer_push": (c_int32, [c_void_p, c_void_p]),
+    "stoq_trainer_configurations": (c_int32, [c_void_p, c_void_p]),
+    "stoq_trainer_fit": (c_int32, [c_void_p, c_uint64, ProgressCallback, c_void_p, POINTER(TrainReport)]),
+    "stoq_trainer_free": (None, [c_void_p]),
+    "stoq_trainer_model": (c_int32, [c_void_p, c_void_p]),
+    "stoq_trainer_finish": (c_int32, [c_void_p, c_void_p]),
+    "stoq_trainer_save": (c_int32, [c_void_p, c_char_p]),
+    "stoq_trainer_checkpoint": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
+    "stoq_trainer_restore": (c_int32, [c_void_p, c_void_p, c_size_t]),
     "stoq_generator_options_init": (c_int32, [POINTER(GeneratorOptions)]),
     "stoq_generator_new": (c_int32, [c_void_p, c_void_p, POINTER(GeneratorOptions), c_void_p]),
     "stoq_generator_generate": (c_int32, [c_void_p, c_uint64, c_size_t, c_void_p, c_void_p]),

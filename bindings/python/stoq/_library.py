@@ -36,6 +36,7 @@ Correction = _enum("Correction", "STOQ_CORRECTION_")
 Trace = _enum("Trace", "STOQ_TRACE_")
 Coordinates = _enum("Coordinates", "STOQ_COORDINATES_")
 Symmetry = _enum("Symmetry", "STOQ_SYMMETRY_")
+Size = _enum("Size", "STOQ_SIZE_")
 
 
 class Error(Exception):

@@ -94,6 +94,23 @@ class Model(Handle):
         call(library.stoq_model_metadata, self.handle, key, text, needed.value, None)
         return text.value.decode()
 
+    def at(self, extents=(), **couplings):
+        """The same network on other extents, and at other couplings that it was trained to see: at((32, 32), kappa=0.28).
+
+        Without extents on the lattice as it is. See stoq_model_at().
+        """
+        extents, count = tuple(int(extent) for extent in np.atleast_1d(extents)), len(couplings)
+        if any(extent < 1 for extent in extents):
+            raise ValueError(f"extents = {extents}: expected numbers of at least 1")
+        numbers = (ctypes.c_size_t * max(len(extents), 1))(*extents)
+        names = (ctypes.c_char_p * max(count, 1))(*(name.encode() for name in couplings))
+        values = (ctypes.c_double * max(count, 1))(*couplings.values())
+        return Model._new(library.stoq_model_at, self.handle, len(extents), numbers, count, names, values)
+
+    def save(self, path):
+        """Writes a trained model to a file, whole or not at all."""
+        call(library.stoq_model_save, self.handle, os.fsencode(path))
+
     def score(self, fields, times):
         """s(x, t) = grad_x log p_t(x) of fields of shape (batch, *layout.shape) at `batch` times in (0, 1]."""
         fields = contiguous("fields", fields, (-1, *self.layout.shape))
