@@ -17,7 +17,7 @@ use stoq::score::NativeScore;
 const SITES: usize = 16;
 const KAPPAS: [f64; 2] = [0.21, 0.27];
 /// The ruined network: size of its random weights, and a factor on the covariance of its Gaussian part.
-const RUIN: (f64, f64) = (0.12, 1.3);
+const RUIN: (f64, f64) = (0.28, 1.3);
 const LEVELS: usize = 3;
 const CHAINS: u32 = 2;
 const RENOISE: Kernel = Kernel::Renoise { time: 0.6 };
@@ -270,7 +270,7 @@ fn a_faulty_decision_is_seen() {
         (Kernel::Path, true, Decision::StalePath),
     ];
     for (kernel, hmc, decision) in faults {
-        let found = find(kernel, hmc, decision, 50_000);
+        let found = find(kernel, hmc, decision, 90_000);
         assert!(found.largest_z() > 8.0, "{kernel:?}, hmc {hmc}, {decision:?} goes unnoticed: {:?}", found.z);
     }
 }

@@ -51,6 +51,8 @@ fn build_and_run(folder: &str, program: &str, options: &[String]) -> serde_json:
 
     let result = temporary.path().join("result.json");
     let mut command = Command::new(temporary.path().join(program));
+    // cargo's own search path comes before the one that is linked in, and may hold an older library.
+    command.envs(["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"].map(|name| (name, &library)));
     let run = command.args(options).arg("--json").arg(&result).output().unwrap();
     let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     println!("{out}");

@@ -74,6 +74,11 @@ impl Denoiser<'_> {
         let constant = b.floats("data.variance", &by_component, data_variance);
         let total = b.node("Add", &[&variance, &constant], "total.variance", vec![]);
         let width = b.node("Sqrt", &[&total], "total.width", vec![]);
+        // Older files have their nodes in this order, and are written again as they were.
+        let scaled = match model.metadata().magnetisation_scale {
+            None => Some(b.node("Div", &["field", &width], "field.scaled", vec![])),
+            Some(_) => None,
+        };
         let filtered = wiener::filter(
             b,
             self.lattice,
@@ -82,18 +87,24 @@ impl Denoiser<'_> {
             ["field", &variance],
         );
         let inverse = b.floats("data.width.inverse", &by_component, scale.iter().map(|s| 1.0 / s));
-        let mut inputs = vec![];
-        let (mut field, mut smooth) = ("field".to_string(), filtered.clone());
-        if let Some(scale) = model.metadata().magnetisation_scale {
-            let mean = b.node("GlobalAveragePool", &[&filtered], "magnetisation", vec![]);
-            field = b.node("Sub", &["field", &mean], "field.relative", vec![]);
-            smooth = b.node("Sub", &[&filtered, &mean], "filtered.relative", vec![]);
-            let everywhere = b.node("Sub", &[&filtered, &smooth], "magnetisation.everywhere", vec![]);
-            let inverse = b.floats("magnetisation.scale.inverse", &[], [1.0 / scale]);
-            inputs.push(b.node("Mul", &[&everywhere, &inverse], "magnetisation.scaled", vec![]));
-        }
-        inputs.insert(0, b.node("Div", &[&field, &width], "field.scaled", vec![]));
-        inputs.insert(1, b.node("Mul", &[&smooth, &inverse], "filtered.scaled", vec![]));
+        let inputs = match (scaled, model.metadata().magnetisation_scale) {
+            (None, Some(scale)) => {
+                let mean = b.node("GlobalAveragePool", &[&filtered], "magnetisation", vec![]);
+                let field = b.node("Sub", &["field", &mean], "field.relative", vec![]);
+                let smooth = b.node("Sub", &[&filtered, &mean], "filtered.relative", vec![]);
+                let everywhere = b.node("Sub", &[&filtered, &smooth], "magnetisation.everywhere", vec![]);
+                let unit = b.floats("magnetisation.scale.inverse", &[], [1.0 / scale]);
+                vec![
+                    b.node("Div", &[&field, &width], "field.scaled", vec![]),
+                    b.node("Mul", &[&smooth, &inverse], "filtered.scaled", vec![]),
+                    b.node("Mul", &[&everywhere, &unit], "magnetisation.scaled", vec![]),
+                ]
+            }
+            (scaled, _) => {
+                let filtered = b.node("Mul", &[&filtered, &inverse], "filtered.scaled", vec![]);
+                scaled.into_iter().chain([filtered]).collect()
+            }
+        };
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
         let inputs = b.node("Concat", &inputs, "inputs", vec![int("axis", 1)]);
         let share = b.node("Div", &[&variance, &total], "noise.share", vec![]);
