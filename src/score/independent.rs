@@ -2,7 +2,7 @@
 //! tiles that stay in the cache, wherever they come from. A large lattice is cut into tiles, and single
 //! variables of the same noise level share one. Which tile a site is in changes no bit of its result.
 
-use super::native::{INPUTS, Preconditioning};
+use super::preconditioning::{INPUTS, Preconditioning};
 use crate::error::Result;
 use crate::lattice::Lattice;
 use crate::nn::embedding::EmbeddingTape;

@@ -1,7 +1,8 @@
 //! Derivatives of a trained network, in double precision: its weights are widened once, and everything
 //! after is computed as `native.rs` does in single precision, without its rounding.
 
-use super::native::{NativeScore, Preconditioning};
+use super::native::NativeScore;
+use super::preconditioning::Preconditioning;
 use super::{Differential, Score, require_tangents};
 use crate::error::Result;
 use crate::model::Modes;
