@@ -342,7 +342,7 @@ typedef struct stoq_train_options_t {
     /// 1: phi and -phi are equally probable, which doubles the data. 0: they are not. Default -1: as the
     /// action says; without an action, 1.
     int32_t even;
-    /// 1, the default: with an action, noise levels are drawn by where Var(log w) of the path kernel is made. 0:
+    /// 1: with an action, noise levels are drawn by where Var(log w) of the path kernel is made. Default 0:
     /// evenly.
     uint32_t follow_variance;
     /// Largest learning rate, above 0 and up to 1; default 0.0025.

