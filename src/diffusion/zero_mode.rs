@@ -66,6 +66,14 @@ impl ZeroMode {
         (variance > 0.0).then_some(ZeroMode { peak, variance })
     }
 
+    /// Variance of a mode of class `class` with covariance `c`: of a zero mode (class 0) with two peaks, that within one.
+    pub fn within(law: Option<Self>, class: usize, c: f64) -> f64 {
+        match law {
+            Some(law) if class == 0 => law.variance,
+            _ => c,
+        }
+    }
+
     /// `<a^2>`.
     pub fn square(&self) -> f64 {
         self.peak * self.peak + self.variance

@@ -83,12 +83,8 @@ fn carry_row(
 ) -> PosteriorRow {
     let xi = libm::exp(2.0 * row.log_noise);
     let wiener = |c: f64| c * xi / (c + xi);
-    let within = |class: usize, c: f64, law: Option<ZeroMode>| match law {
-        Some(law) if class == 0 => law.variance,
-        _ => c,
-    };
     // As a fraction of the error of the Wiener filter R is smooth in momentum and tends to 1 at both ends of noise.
-    let errors = old.iter().enumerate().map(|(class, &c)| wiener(within(class, c, old_law)));
+    let errors = old.iter().enumerate().map(|(class, &c)| wiener(ZeroMode::within(old_law, class, c)));
     let fraction: Vec<f64> = row.variance.iter().zip(errors).map(|(r, error)| r / error).collect();
     let fraction = map.carry(&fraction);
     PosteriorRow {
@@ -97,7 +93,7 @@ fn carry_row(
             .iter()
             .zip(new)
             .enumerate()
-            .map(|(class, (f, &c))| f.max(1e-3) * wiener(within(class, c, new_law)))
+            .map(|(class, (f, &c))| f.max(1e-3) * wiener(ZeroMode::within(new_law, class, c)))
             .collect(),
         // The mean over a larger lattice fluctuates less, and a given fluctuation means the same.
         mean_square: [row.mean_square[0], row.mean_square[1] * ratio],

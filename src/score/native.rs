@@ -141,10 +141,7 @@ impl Score for NativeScore {
         let (below, above, fraction) = table.bracket(libm::log(noise));
         let mix = |low: f64, high: f64| (1.0 - fraction) * low + fraction * high;
         let ratio = |row: &PosteriorRow, class: usize| {
-            let c = match zero_mode {
-                Some(law) if class == 0 => law.variance,
-                _ => self.model.metadata().covariance[class],
-            };
+            let c = ZeroMode::within(zero_mode, class, self.model.metadata().covariance[class]);
             let xi = libm::exp(2.0 * row.log_noise);
             row.variance[class] * (c + xi) / (c * xi)
         };

@@ -9,12 +9,26 @@ use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"STOQTRN\n";
 const VERSION: u32 = 1;
-pub(super) const CHECKSUM: usize = 4;
+const CHECKSUM: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Writer(pub Vec<u8>);
 
 impl Writer {
+    /// Begins with magic and version.
+    pub(super) fn new(magic: &[u8; 8], version: u32) -> Self {
+        let mut bytes = magic.to_vec();
+        bytes.extend_from_slice(&version.to_le_bytes());
+        Writer(bytes)
+    }
+
+    /// All that was written, with its checksum.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        let checksum = crc32fast::hash(&self.0);
+        self.0.extend_from_slice(&checksum.to_le_bytes());
+        self.0
+    }
+
     pub fn count(&mut self, value: u64) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
@@ -29,6 +43,25 @@ impl Writer {
 }
 
 pub(super) struct Reader<'a>(pub &'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// What lies between the version and the checksum, if both and the magic are right; `foreign` is what to say of
+    /// another magic.
+    pub(super) fn open(bytes: &'a [u8], magic: &[u8; 8], version: u32, foreign: &str) -> Result<Self> {
+        let body = bytes.len().checked_sub(CHECKSUM).ok_or_else(|| damaged("it is too short"))?;
+        let (body, checksum) = bytes.split_at(body);
+        if body.len() < 12 || &body[..8] != magic {
+            return Err(damaged(foreign));
+        }
+        if crc32fast::hash(body).to_le_bytes() != checksum {
+            return Err(damaged("its checksum is wrong"));
+        }
+        if body[8..12] != version.to_le_bytes() {
+            return Err(damaged("another version of stoq wrote it"));
+        }
+        Ok(Reader(&body[12..]))
+    }
+}
 
 impl Reader<'_> {
     pub fn take(&mut self, length: usize) -> Result<&[u8]> {
@@ -64,8 +97,7 @@ impl Trainer {
     /// All that a training needs to go on: the same options and data, then [`Trainer::restore`], give the same
     /// model to the last bit as a training that was never interrupted.
     pub fn checkpoint(&self) -> Vec<u8> {
-        let mut out = Writer(MAGIC.to_vec());
-        out.0.extend_from_slice(&VERSION.to_le_bytes());
+        let mut out = Writer::new(MAGIC, VERSION);
         out.count(self.fingerprint());
         out.count(self.options.steps);
         let AdamState { step, usual, parts } = self.adam.state();
@@ -93,9 +125,7 @@ impl Trainer {
                 out.weights(&best.weights);
             }
         }
-        let checksum = crc32fast::hash(&out.0);
-        out.0.extend_from_slice(&checksum.to_le_bytes());
-        out.0
+        out.finish()
     }
 
     /// Goes on from [`Trainer::checkpoint`]; the number of steps is the one stored there.
@@ -104,18 +134,7 @@ impl Trainer {
     /// [`Error::InvalidArgument`] for a damaged checkpoint or one of other options or data; the training is
     /// then unchanged.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
-        let body = bytes.len().checked_sub(CHECKSUM).ok_or_else(|| damaged("it is too short"))?;
-        let (body, checksum) = bytes.split_at(body);
-        if body.len() < 12 || &body[..8] != MAGIC {
-            return Err(damaged("it is no checkpoint of a training"));
-        }
-        if crc32fast::hash(body).to_le_bytes() != checksum {
-            return Err(damaged("its checksum is wrong"));
-        }
-        if body[8..12] != VERSION.to_le_bytes() {
-            return Err(damaged("another version of stoq wrote it"));
-        }
-        let mut read = Reader(&body[12..]);
+        let mut read = Reader::open(bytes, MAGIC, VERSION, "it is no checkpoint of a training")?;
         if read.count()? != self.fingerprint() {
             return Err(damaged("other options, seed or configurations"));
         }

@@ -1,6 +1,6 @@
 //! Training while a chain runs: configurations come one after the other, and training goes on in between.
 
-use super::checkpoint::{CHECKSUM, Reader, Writer, damaged};
+use super::checkpoint::{Reader, Writer, damaged};
 use super::options::TrainOptions;
 use super::point::TrainingSet;
 use super::{Dataset, Trainer, range};
@@ -171,8 +171,7 @@ impl InSitu {
 
     /// The whole state, the configurations included: [`InSitu::restore`] goes on from it to the same bits.
     pub fn checkpoint(&self) -> Vec<u8> {
-        let mut out = Writer(MAGIC.to_vec());
-        out.0.extend_from_slice(&VERSION.to_le_bytes());
+        let mut out = Writer::new(MAGIC, VERSION);
         out.count(self.fingerprint());
         out.count(self.configurations() as u64);
         out.weights(&self.fields);
@@ -185,9 +184,7 @@ impl InSitu {
             out.count(state.len() as u64);
             out.0.extend_from_slice(&state);
         }
-        let checksum = crc32fast::hash(&out.0);
-        out.0.extend_from_slice(&checksum.to_le_bytes());
-        out.0
+        out.finish()
     }
 
     /// Takes the place of what [`InSitu::checkpoint`] saved, made for the same lattice, action and options; threads
@@ -196,18 +193,7 @@ impl InSitu {
     /// # Errors
     /// [`Error::InvalidArgument`] for a damaged checkpoint or one of another training; this one is then unchanged.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
-        let body = bytes.len().checked_sub(CHECKSUM).ok_or_else(|| damaged("it is too short"))?;
-        let (body, checksum) = bytes.split_at(body);
-        if body.len() < 12 || &body[..8] != MAGIC {
-            return Err(damaged("it is no checkpoint of a training in situ"));
-        }
-        if crc32fast::hash(body).to_le_bytes() != checksum {
-            return Err(damaged("its checksum is wrong"));
-        }
-        if body[8..12] != VERSION.to_le_bytes() {
-            return Err(damaged("another version of stoq wrote it"));
-        }
-        let mut read = Reader(&body[12..]);
+        let mut read = Reader::open(bytes, MAGIC, VERSION, "it is no checkpoint of a training in situ")?;
         if read.count()? != self.fingerprint() {
             return Err(damaged("another lattice, action, seed or other options"));
         }

@@ -51,6 +51,12 @@ impl Mixture {
         vec![[0.0; 4]; self.moments.len()]
     }
 
+    /// The same in memory that is there already.
+    pub fn clear(&self, sums: &mut Sums) {
+        sums.clear();
+        sums.resize(self.moments.len(), [0.0; 4]);
+    }
+
     /// Weights of a bin, one a class.
     pub fn weights(&self, bin: usize) -> &[f64] {
         &self.weights[bin * self.classes..(bin + 1) * self.classes]

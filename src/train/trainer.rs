@@ -209,7 +209,7 @@ impl Trainer {
         let parts = self.chunks.len();
         self.team.for_each(&mut self.workers, &mut self.chunks, |workers, part, chunk| {
             chunk.gradient.fill(0.0);
-            chunk.moments.clone_from(&point.mixture.sums());
+            point.mixture.clear(&mut chunk.moments);
             chunk.loss = 0.0;
             // Strided, so that every part has its share of each noise level: they cost the same but
             // differ in gradient, and the parts' sums then have similar size.

@@ -13,32 +13,13 @@ import subprocess
 import sys
 import threading
 
+import checks
 import numpy as np
 import stoq
 from stoq import Action, Chain, Kernel, Layout, Model, Status
+from checks import check, neighbours, raises
 
 SHAPE, KAPPA, LAMBDA = (4, 4), 0.2, 0.022
-checks = 0
-
-
-def check(condition, what=""):
-    global checks
-    checks += 1
-    assert condition, what
-
-
-def raises(kind, word, function, *arguments, status=None, **named):
-    try:
-        function(*arguments, **named)
-    except kind as error:
-        check(word in str(error), f"{error!r} has no {word!r}")
-        check(status is None or error.status is status, error)
-    else:
-        check(False, f"{function} did not raise {kind.__name__}")
-
-
-def neighbours(phi):
-    return sum(np.roll(phi, step, axis) for step in (1, -1) for axis in range(phi.ndim))
 
 
 class Phi4:
@@ -338,7 +319,7 @@ def main():
     callables_live_as_long_as_needed()
     approximate_tools()
     a_missing_library_is_said()
-    print(f"binding: {checks} checks passed")
+    print(f"binding: {checks.passed} checks passed")
 
 
 main()

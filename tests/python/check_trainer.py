@@ -9,32 +9,13 @@ import os
 import sys
 import tempfile
 
+import checks
 import numpy as np
 from stoq import Action, Chain, Error, Kernel, Layout, Model, Size, Status, Trainer
+from checks import check, neighbours, raises
 
 SHAPE, KAPPA = (4, 4), 0.2
 SMALL = dict(channels=(4, 6), embedding=8, batch=16, steps=50, seed=3)
-checks = 0
-
-
-def check(condition, what=""):
-    global checks
-    checks += 1
-    assert condition, what
-
-
-def raises(kind, word, function, *arguments, status=None, **named):
-    try:
-        function(*arguments, **named)
-    except kind as error:
-        check(word in str(error), f"{error!r} has no {word!r}")
-        check(status is None or error.status is status, error)
-    else:
-        check(False, f"{function} did not raise {kind.__name__}")
-
-
-def neighbours(phi):
-    return sum(np.roll(phi, step, axis) for step in (1, -1) for axis in range(phi.ndim))
 
 
 def host_action(layout):
@@ -163,7 +144,7 @@ def main():
     progress_stops_and_raises()
     refuses_and_continues()
     models_move(sys.argv[1], trainer)
-    print(f"trainer: {checks} checks passed")
+    print(f"trainer: {checks.passed} checks passed")
 
 
 main()

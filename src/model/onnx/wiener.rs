@@ -26,10 +26,7 @@ pub fn filter(
     let sites = lattice.sites();
     let by_mode = (0..lattice.values()).map(|mode| {
         let k: Vec<usize> = lattice.coordinates(mode % sites).iter().map(|row| row.div_ceil(2)).collect();
-        match zero_mode {
-            Some(law) if mode == 0 => law.variance,
-            _ => covariance[mode / sites * sites + lattice.index(&k)],
-        }
+        ZeroMode::within(zero_mode, mode, covariance[mode / sites * sites + lattice.index(&k)])
     });
     let dims = [&[1, components], lattice.extents()].concat();
     let multiplier = multiplier(builder, &dims, by_mode, noise_variance);
