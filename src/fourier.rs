@@ -6,6 +6,10 @@
 //! several components a site has one spectrum a component; a multiplier has as many values as a field. Two
 //! fields could share one complex transform; they do not, because the rounding of a field would then
 //! depend on its partner in the batch.
+//!
+//! Links of a two-dimensional gauge field have a second pair of modes at every momentum, the transverse one, which
+//! makes plaquettes, and the longitudinal one, which is gauge: [`LatticeFourier::of_links`] transforms to these, with
+//! the transverse spectrum in the place of the first component.
 
 use crate::lattice::Lattice;
 use rustfft::num_complex::Complex;
@@ -23,9 +27,17 @@ pub struct LatticeFourier {
     line: Vec<Complex<f64>>,
     scratch: Vec<Complex<f64>>,
     mirror: Vec<u32>,
+    /// For links: the transverse unit vector of every momentum.
+    transverse: Vec<[Complex<f64>; 2]>,
 }
 
 impl LatticeFourier {
+    /// Plans for fields on the sites of `lattice` with another number of components.
+    pub(crate) fn with_components(lattice: &Lattice, components: usize) -> Self {
+        let spectrum = vec![Complex::default(); components * lattice.sites()];
+        LatticeFourier { components, spectrum, ..Self::new(lattice) }
+    }
+
     /// Plans for `lattice`. The scalar planner is used on purpose: the vector ones round
     /// differently from machine to machine, and a proposal must have the same bits everywhere.
     pub fn new(lattice: &Lattice) -> Self {
@@ -45,10 +57,42 @@ impl LatticeFourier {
             line: vec![Complex::default(); longest],
             scratch: vec![Complex::default(); scratch],
             mirror: mirrored_momenta(lattice),
+            transverse: vec![],
         }
     }
 
+    /// Plans for the link angles of a gauge field on `lattice`, which has two axes and two components, in the order
+    /// of [`crate::action::GaugeLinks`].
+    pub fn of_links(lattice: &Lattice) -> Self {
+        let transverse = (0..lattice.sites()).map(|p| transverse(&lattice.coordinates(p), lattice.extents()));
+        LatticeFourier { transverse: transverse.collect(), ..Self::new(lattice) }
+    }
+
     fn transform(&mut self, inverse: bool) {
+        if inverse {
+            self.polarise(true);
+        }
+        self.transform_components(inverse);
+        if !inverse {
+            self.polarise(false);
+        }
+    }
+
+    /// Between (A_0, A_1) and (transverse, longitudinal): a unitary matrix at every momentum, conjugate at -p.
+    fn polarise(&mut self, inverse: bool) {
+        if self.transverse.is_empty() {
+            return;
+        }
+        let (first, second) = self.spectrum.split_at_mut(self.sites);
+        for ((a, b), t) in first.iter_mut().zip(second).zip(&self.transverse) {
+            (*a, *b) = match inverse {
+                false => (t[0].conj() * *a + t[1].conj() * *b, t[0] * *b - t[1] * *a),
+                true => (t[0] * *a - t[1].conj() * *b, t[1] * *a + t[0].conj() * *b),
+            };
+        }
+    }
+
+    fn transform_components(&mut self, inverse: bool) {
         let plans = if inverse { &self.inverse } else { &self.forward };
         let mut stride = 1;
         for axis in (0..self.extents.len()).rev() {
@@ -144,6 +188,30 @@ impl LatticeFourier {
         let sum: f64 = self.spectrum.iter().zip(weight).map(|(z, &w)| w * z.norm_sqr()).sum();
         sum / self.sites as f64
     }
+}
+
+/// The unit vector T of the mode that makes plaquettes: theta_P(p) = |d| (T^* . A)(p), d_mu = exp(i p_mu) - 1. At p = 0
+/// no mode does; there the first axis serves.
+fn transverse(momentum: &[usize], extents: &[usize]) -> [Complex<f64>; 2] {
+    let difference = |axis: usize| {
+        let (k, n) = (momentum[axis], extents[axis]);
+        let angle = std::f64::consts::TAU * k as f64 / n as f64;
+        // Exact where p = -p, so that T(-p) is the conjugate of T(p).
+        let sine = if 2 * k % n == 0 { 0.0 } else { libm::sin(angle) };
+        Complex::new(libm::cos(angle) - 1.0, sine)
+    };
+    let (d_0, d_1) = (difference(0), difference(1));
+    let length = (d_0.norm_sqr() + d_1.norm_sqr()).sqrt();
+    match length > 0.0 {
+        true => [-d_1.conj() / length, d_0.conj() / length],
+        false => [Complex::new(1.0, 0.0), Complex::new(0.0, 0.0)],
+    }
+}
+
+/// 4 sin^2(p_mu / 2) summed over the axes, for every momentum.
+pub fn lattice_momenta(lattice: &Lattice) -> Vec<f64> {
+    let square = |(k, &n): (usize, &usize)| 4.0 * libm::sin(std::f64::consts::PI * k as f64 / n as f64).powi(2);
+    (0..lattice.sites()).map(|p| lattice.coordinates(p).into_iter().zip(lattice.extents()).map(square).sum()).collect()
 }
 
 /// Index of -p for every momentum p of every component.
@@ -246,6 +314,46 @@ mod tests {
         assert!(bb.iter().zip(&power).all(|(a, b)| (a - b).abs() < 1e-12));
         let direct: f64 = fields[..v].iter().zip(&fields[v..]).map(|(a, b)| a * b).sum();
         assert!((ab.iter().sum::<f64>() - direct).abs() < 1e-11);
+    }
+
+    /// The first spectrum of links is that of plaquettes over |p-hat|, gauge transformations are in the second alone, the
+    /// transform is orthogonal, and filters of real fields are real.
+    #[test]
+    fn links_have_a_transverse_and_a_longitudinal_mode() {
+        use crate::action::GaugeLinks;
+        for extents in [[4, 6], [3, 5], [2, 2]] {
+            let lattice = Lattice::new(&extents).unwrap().with_components(2).unwrap();
+            let v = lattice.sites();
+            let (links, mut fourier) = (GaugeLinks::new(&lattice).unwrap(), LatticeFourier::of_links(&lattice));
+            let field = fields(&lattice);
+            let (mut plaquettes, mut power, mut by_plaquette) = (vec![0.0; v], vec![0.0; 2 * v], vec![0.0; v]);
+            links.plaquettes(&field, &mut plaquettes).unwrap();
+            fourier.accumulate_power(&field, &mut power);
+            let scalar = Lattice::new(&extents).unwrap();
+            LatticeFourier::new(&scalar).accumulate_power(&plaquettes, &mut by_plaquette);
+            for (p, p2) in lattice_momenta(&scalar).into_iter().enumerate() {
+                assert!((by_plaquette[p] - p2 * power[p]).abs() < 1e-12, "{extents:?} {p}");
+            }
+            assert!((power.iter().sum::<f64>() - field.iter().map(|x| x * x).sum::<f64>()).abs() < 1e-11);
+
+            let mut gauge = vec![0.0; 2 * v];
+            links.gauge_transform(&mut gauge, &field[..v]).unwrap();
+            power.fill(0.0);
+            fourier.accumulate_power(&gauge, &mut power);
+            assert!(power[..v].iter().all(|&value| value < 1e-24), "{extents:?}");
+
+            let mut same = vec![0.0; 2 * v];
+            fourier.filter(&field, &vec![1.0; 2 * v], &mut same);
+            assert!(same.iter().zip(&field).all(|(a, b)| (a - b).abs() < 1e-13));
+            // Twice the transverse projection is once: with an imaginary part lost it would not be.
+            let project = [vec![1.0; v], vec![0.0; v]].concat();
+            let (mut once, mut twice) = (vec![0.0; 2 * v], vec![0.0; 2 * v]);
+            fourier.filter(&field, &project, &mut once);
+            fourier.filter(&once, &project, &mut twice);
+            assert!(once.iter().zip(&twice).all(|(a, b)| (a - b).abs() < 1e-13));
+            let norm = fourier.quadratic_form(&field, &project);
+            assert!((norm - once.iter().map(|x| x * x).sum::<f64>()).abs() < 1e-11);
+        }
     }
 
     #[test]

@@ -52,6 +52,7 @@ fn write_model(path: &Path) {
         conditions: vec![],
         magnetisation_scale: None,
         zero_mode: None,
+        plaquettes: None,
         adapting: false,
     };
     Model::new(metadata, parameters).unwrap().save(path).unwrap();

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use stoq::diffusion::Schedule;
 use stoq::error::Error;
 use stoq::fourier::{LatticeFourier, momentum_classes};
@@ -10,6 +11,7 @@ use stoq::lattice::Lattice;
 use stoq::model::{ActionRecord, Condition, Metadata, Model, PosteriorRow, PosteriorTable, TrainingRecord, onnx};
 use stoq::nn::{UNet, UNetShape};
 use stoq::rng::{Purpose, Stream};
+use stoq::score::{LINK_INPUTS, NativeScore, PlaquetteMoments, Score};
 
 fn normals(level: u32, length: usize) -> Vec<f64> {
     let mut values = vec![0.0; length];
@@ -74,6 +76,7 @@ fn model_of(extents: &[usize], components: usize, shape: UNetShape) -> Model {
         conditions,
         magnetisation_scale: None,
         zero_mode: None,
+        plaquettes: None,
         adapting: false,
     };
     // Sums of many inputs: weights of the size that keeps them near one.
@@ -238,6 +241,32 @@ fn write_floats(path: PathBuf, values: &[f32]) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// A model of link angles with random weights everywhere.
+fn model_of_links(extents: &[usize], channels: &[usize]) -> Model {
+    let mut metadata =
+        model_of(extents, 2, UNetShape { channels: channels.to_vec(), ..UNetShape::default() }).metadata().clone();
+    metadata.action = Some(ActionRecord::u1(3.0));
+    metadata.plaquettes = Some(PlaquetteMoments { cosine: 0.8, sine_square: 0.27 });
+    metadata.network = UNetShape { inputs: LINK_INPUTS, outputs: 1, odd: true, ..metadata.network };
+    let layout = UNet::new(&metadata.network, &metadata.lattice().unwrap()).unwrap().layout().clone();
+    Model::new(metadata, normals(0, layout.total()).into_iter().map(|w| 0.3 * w as f32).collect()).unwrap()
+}
+
+/// Writes a case of link angles; the reference is the library's own evaluator, whose parts are tested by themselves.
+fn write_links(folder: &Path, name: &str, model: &Model) {
+    let noises = [0.02f64, 0.3, 0.5, 1.0, 1.7].map(|noise| f64::from(noise as f32));
+    let values = model.lattice().unwrap().values();
+    let fields: Vec<f64> = normals(7, noises.len() * values).into_iter().map(|x| f64::from((1.5 * x) as f32)).collect();
+    let mut denoised = vec![0.0; fields.len()];
+    let score: Arc<dyn Score> = Arc::new(NativeScore::new(model.clone()).unwrap());
+    score.evaluator(1).unwrap().denoise(&noises, &fields, &mut denoised).unwrap();
+    let narrow = |values: &[f64]| values.iter().map(|&x| x as f32).collect::<Vec<_>>();
+    write_floats(folder.join(format!("{name}.expected")), &narrow(&denoised));
+    write_floats(folder.join(format!("{name}.field")), &narrow(&fields));
+    write_floats(folder.join(format!("{name}.sigma")), &narrow(&noises));
+    model.save(folder.join(format!("{name}.onnx"))).unwrap();
+}
+
 /// Writes `name`.onnx, and inputs and expected outputs for noise from far below to far above the data.
 fn write_case(folder: &Path, name: &str, model: &Model) {
     let sites = model.lattice().unwrap().values();
@@ -297,6 +326,8 @@ fn onnx_runtime_computes_what_the_library_computes() {
     write_case(folder.path(), "one_coupling", &model_of(&[4, 4], 1, coupled(1)));
     write_case(folder.path(), "two_couplings", &model_of(&[8], 1, coupled(2)));
     write_case(folder.path(), "odd_points", &model_of(&[5], 1, odd(&[6], 0)));
+    write_links(folder.path(), "links", &model_of_links(&[4, 8], &[3, 2]));
+    write_links(folder.path(), "links_odd_extents", &model_of_links(&[3, 5], &[4]));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/check_onnx.py");
     let output = Command::new(&python).arg(script).arg(folder.path()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
@@ -305,6 +336,7 @@ fn onnx_runtime_computes_what_the_library_computes() {
     let components =
         ["two_components", "three_components", "point", "points", "one_row", "odd", "odd_rank3", "odd_points"];
     let components = components.into_iter().chain(["bands", "bands_odd", "one_coupling", "two_couplings"]);
+    let components = components.chain(["links", "links_odd_extents"]);
     for name in ["rank1", "rank2", "rank2_odd", "rank3", "rank3_deep"].into_iter().chain(components) {
         assert!(text.contains(&format!("{name}: agrees")), "{name} was not compared: {text}");
     }

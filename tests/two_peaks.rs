@@ -71,6 +71,7 @@ fn system(law: ZeroMode) -> (TwoPeaks, Arc<NativeScore>, f64) {
         conditions: vec![],
         magnetisation_scale: Some(1.0),
         zero_mode: Some(law),
+        plaquettes: None,
         adapting: false,
     };
     let score = Arc::new(NativeScore::new(Model::new(metadata, parameters).unwrap()).unwrap());

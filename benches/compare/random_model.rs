@@ -49,6 +49,7 @@ pub fn random_model(extents: &[usize]) -> Result<Model> {
         conditions: vec![],
         magnetisation_scale: None,
         zero_mode: None,
+        plaquettes: None,
         adapting: false,
     };
     Model::new(metadata, weights)

@@ -79,6 +79,22 @@ impl GaugeLinks {
         Ok(())
     }
 
+    /// Gradient with respect to the links of a function of plaquettes whose derivatives by theta_P are `slopes`, one a
+    /// plaquette: the lattice curl. `links` receives 2 V values.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] for a wrong length.
+    pub fn curl(&self, slopes: &[f64], links: &mut [f64]) -> Result<()> {
+        require_length("slopes", slopes.len(), self.sites)?;
+        require_length("links", links.len(), 2 * self.sites)?;
+        let (first, second) = links.split_at_mut(self.sites);
+        for (site, (first, second)) in first.iter_mut().zip(second).enumerate() {
+            *first = slopes[site] - slopes[self.behind(site, 1)];
+            *second = slopes[self.behind(site, 0)] - slopes[site];
+        }
+        Ok(())
+    }
+
     /// Q = sum_P reduce(theta_P) / 2 pi, an integer on a periodic lattice.
     ///
     /// # Errors
@@ -216,6 +232,23 @@ mod tests {
         links.gauge_transform(&mut field, &normals(2, 12, 1.0)).unwrap();
         links.plaquettes(&field, &mut after).unwrap();
         assert!(plaquettes.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-13));
+    }
+
+    /// The sum of slopes times plaquettes is linear in the links: its gradient is the curl, which is the transpose of the
+    /// map to plaquettes.
+    #[test]
+    fn the_curl_is_the_transpose_of_the_plaquettes() {
+        for extents in [[2, 2], [3, 5]] {
+            let links = links(&extents);
+            let sites = links.sites();
+            let (slopes, field) = (normals(5, sites, 1.0), normals(6, 2 * sites, 1.0));
+            let (mut curl, mut plaquettes) = (vec![0.0; 2 * sites], vec![0.0; sites]);
+            links.curl(&slopes, &mut curl).unwrap();
+            links.plaquettes(&field, &mut plaquettes).unwrap();
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            assert!((dot(&slopes, &plaquettes) - dot(&curl, &field)).abs() < 1e-12);
+        }
+        assert!(links(&[2, 2]).curl(&[0.0; 3], &mut [0.0; 8]).is_err());
     }
 
     #[test]

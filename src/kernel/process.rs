@@ -28,6 +28,10 @@ pub(crate) struct Prior {
     log_normalisation: f64,
     /// Peaks of the whitened zero mode.
     peaks: Offsets,
+    /// Of link angles: uniform on (-pi, pi]. The path goes on from there without reducing them, and the path of a
+    /// field comes up to any lift of its last point: the target, taken over the lifts, and the steps are the same
+    /// for all of them, so the density of the start is that of the torus.
+    uniform: bool,
 }
 
 /// The paths of one score model over fixed times, and the memory to walk them in batches.
@@ -84,7 +88,7 @@ impl PathProcess {
         }
         let values = score.lattice().values();
         let (schedule, last) = (*score.schedule(), times[times.len() - 1]);
-        let mut fourier = LatticeFourier::new(score.lattice());
+        let mut fourier = score.fourier();
         let lower = std::iter::once(0.0).chain(times.iter().copied());
         let steps: Vec<ReverseKernel> = lower
             .zip(times)
@@ -299,13 +303,24 @@ impl Prior {
         Prior {
             deviation: variance.iter().map(|v| v.sqrt()).collect(),
             precision: variance.iter().map(|v| 1.0 / v).collect(),
-            log_normalisation: 0.5 * logs,
+            log_normalisation: match score.of_links() {
+                true => variance.len() as f64 * libm::log(std::f64::consts::TAU),
+                false => 0.5 * logs,
+            },
             peaks,
+            uniform: score.of_links(),
         }
     }
 
     /// Draws `field` and returns -log of its density; `noise` is scratch.
     pub fn draw(&self, stream: &Stream, fourier: &mut LatticeFourier, noise: &mut [f64], field: &mut [f64]) -> f64 {
+        if self.uniform {
+            for (index, angle) in field.iter_mut().enumerate() {
+                let turn = stream.uniform(Purpose::Prior, 0, index as u32);
+                *angle = std::f64::consts::PI * (1.0 - 2.0 * turn);
+            }
+            return self.log_normalisation;
+        }
         stream.normals(Purpose::Prior, 0, noise);
         let peaks = self.peaks.shift(stream, PRIOR_LEVEL, noise);
         fourier.filter(noise, &self.deviation, field);
@@ -314,6 +329,9 @@ impl Prior {
 
     /// -log of the density at `field`.
     pub fn cost(&self, fourier: &mut LatticeFourier, field: &[f64]) -> f64 {
+        if self.uniform {
+            return self.log_normalisation;
+        }
         let square = self.log_normalisation + 0.5 * fourier.quadratic_form(field, &self.precision);
         match self.peaks == Offsets::default() {
             true => square,

@@ -8,6 +8,7 @@ use crate::error::{Error, Result, require_finite, require_length};
 use crate::lattice::Lattice;
 use crate::nn::UNetShape;
 use crate::nn::unet::{is_one, one};
+use crate::score::{LINK_INPUTS, PlaquetteMoments};
 use serde::{Deserialize, Serialize};
 
 /// Version of the set of keys and their meaning.
@@ -56,6 +57,10 @@ pub struct Metadata {
     /// The law of the zero mode at the point at hand, if it has two peaks; its `<a^2>` is the covariance of class 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zero_mode: Option<ZeroMode>,
+    /// Of a model of the link angles of a gauge field, at the point at hand: what makes its linear part. The covariance
+    /// is then that of the transverse modes in the place of the first component, and `score::FREE` for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plaquettes: Option<PlaquetteMoments>,
     /// Whether training goes on: production kernels refuse such a model, for a chain whose kernel changes
     /// is not a Markov chain. `Trainer::finish` gives a model that is not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -152,7 +157,14 @@ impl Metadata {
         let classes =
             if self.network.reach == 0 { self.components } else { covariance_classes(&lattice, self.network.reach).1 };
         require_length("covariance", self.covariance.len(), classes)?;
-        require_length("network outputs", self.network.outputs, self.components)?;
+        if let Some(moments) = &self.plaquettes {
+            moments.validate()?;
+            crate::action::GaugeLinks::new(&lattice)?;
+            require_length("network inputs", self.network.inputs, LINK_INPUTS)?;
+        }
+        // Of a gauge field the network gives one number a plaquette.
+        let outputs = if self.plaquettes.is_some() { 1 } else { self.components };
+        require_length("network outputs", self.network.outputs, outputs)?;
         positive("covariance", &self.covariance)?;
         self.posterior.validate(classes)?;
         if !self.normalisation.is_empty() {
@@ -237,6 +249,9 @@ impl std::fmt::Debug for Metadata {
         }
         if let Some(law) = &self.zero_mode {
             text.field("zero_mode", law);
+        }
+        if let Some(moments) = &self.plaquettes {
+            text.field("plaquettes", moments);
         }
         if !self.conditions.is_empty() {
             text.field("conditions", &self.conditions);

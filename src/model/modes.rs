@@ -2,6 +2,7 @@
 
 use crate::fourier::{LatticeFourier, momentum_classes};
 use crate::lattice::Lattice;
+use crate::score::LinkScratch;
 
 /// Groups the modes of a field that share a covariance: `class[mode]`, and the number of classes. With
 /// reach the modes are momenta, in the classes of [`momentum_classes`]; without (`reach` 0) a
@@ -17,12 +18,24 @@ pub(crate) fn covariance_classes(lattice: &Lattice, reach: usize) -> (Vec<u32>, 
 /// well as momentum by momentum, and has the same mean power: independent sites need no transform.
 pub(crate) struct Modes {
     fourier: Option<LatticeFourier>,
+    /// Of links: memory of the linear part.
+    links: Option<LinkScratch>,
 }
 
 impl Modes {
     /// For fields on `lattice` and a network of reach `reach`.
     pub fn new(lattice: &Lattice, reach: usize) -> Self {
-        Modes { fourier: (reach > 0).then(|| LatticeFourier::new(lattice)) }
+        Modes { fourier: (reach > 0).then(|| LatticeFourier::new(lattice)), links: None }
+    }
+
+    /// For the link angles of a gauge field: transverse and longitudinal modes.
+    pub fn of_links(lattice: &Lattice) -> Self {
+        Modes { fourier: Some(LatticeFourier::of_links(lattice)), links: Some(LinkScratch::new(lattice)) }
+    }
+
+    /// Memory of the linear part, of modes for links.
+    pub fn links(&mut self) -> Option<&mut LinkScratch> {
+        self.links.as_mut()
     }
 
     /// `out` = the field with each mode multiplied, one factor a mode.

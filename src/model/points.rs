@@ -7,6 +7,7 @@ use super::{ActionRecord, Metadata, Model, PosteriorRow, PosteriorTable};
 use crate::diffusion::ZeroMode;
 use crate::error::{Error, Result, require_finite, require_length};
 use crate::lattice::Lattice;
+use crate::score::PlaquetteMoments;
 use serde::{Deserialize, Serialize};
 
 /// The Gaussian part of a model at one lattice and one set of couplings.
@@ -23,6 +24,9 @@ pub struct TrainingPoint {
     /// As [`Metadata::zero_mode`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zero_mode: Option<ZeroMode>,
+    /// As [`Metadata::plaquettes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plaquettes: Option<PlaquetteMoments>,
 }
 
 /// A coupling that the network sees, as (coupling - centre) / scale.
@@ -64,13 +68,14 @@ impl Condition {
 
 impl TrainingPoint {
     fn of(metadata: &Metadata) -> Self {
-        let Metadata { extents, action, covariance, posterior, zero_mode, .. } = metadata;
+        let Metadata { extents, action, covariance, posterior, zero_mode, plaquettes, .. } = metadata;
         TrainingPoint {
             extents: extents.clone(),
             action: action.clone(),
             covariance: covariance.clone(),
             posterior: posterior.clone(),
             zero_mode: *zero_mode,
+            plaquettes: *plaquettes,
         }
     }
 
@@ -143,6 +148,7 @@ impl Model {
         metadata.covariance = tables.covariance;
         metadata.posterior = tables.posterior;
         metadata.zero_mode = tables.zero_mode;
+        metadata.plaquettes = tables.plaquettes;
         Model::new(metadata, self.parameters.clone())
     }
 }
@@ -152,6 +158,7 @@ pub(super) struct Tables {
     pub covariance: Vec<f64>,
     pub posterior: PosteriorTable,
     pub zero_mode: Option<ZeroMode>,
+    pub plaquettes: Option<PlaquetteMoments>,
 }
 
 /// Interpolates in the coupling; beyond the ends the last piece goes on.
@@ -189,5 +196,10 @@ fn between(mut tables: Vec<(Vec<f64>, Tables)>, target: &[f64]) -> Result<Tables
     let share = |tables: &Tables| tables.zero_mode.map_or(0.0, |law| law.peak * law.peak / law.square());
     let zero_mode = ZeroMode::with_share(covariance[0], linear(share(below), share(above)));
     let peaks = below.zero_mode.is_some() || above.zero_mode.is_some();
-    Ok(Tables { covariance, posterior: PosteriorTable { rows }, zero_mode: zero_mode.filter(|_| peaks) })
+    let plaquettes = below.plaquettes.zip(above.plaquettes).map(|(a, b)| PlaquetteMoments {
+        cosine: linear(a.cosine, b.cosine).clamp(-1.0, 1.0),
+        sine_square: power(a.sine_square, b.sine_square).min(1.0),
+    });
+    let posterior = PosteriorTable { rows };
+    Ok(Tables { covariance, posterior, zero_mode: zero_mode.filter(|_| peaks), plaquettes })
 }

@@ -16,7 +16,7 @@ use crate::lattice::Lattice;
 pub(super) fn on_volume(metadata: &Metadata, points: &[&TrainingPoint], lattice: &Lattice) -> Result<Tables> {
     if let Some(point) = points.iter().find(|point| point.extents == lattice.extents()) {
         let (covariance, posterior) = (point.covariance.clone(), point.posterior.clone());
-        return Ok(Tables { covariance, posterior, zero_mode: point.zero_mode });
+        return Ok(Tables { covariance, posterior, zero_mode: point.zero_mode, plaquettes: point.plaquettes });
     }
     let mut sources = vec![];
     for point in points {
@@ -26,7 +26,8 @@ pub(super) fn on_volume(metadata: &Metadata, points: &[&TrainingPoint], lattice:
     let distance = |source: &Lattice| (source.sites() as f64 / lattice.sites() as f64).ln().abs();
     let nearest = sources.iter().enumerate().min_by(|(_, a), (_, b)| distance(&a.0).total_cmp(&distance(&b.0)));
     let Some((index, (source, point))) = nearest else {
-        return Ok(Tables { covariance: vec![], posterior: PosteriorTable::default(), zero_mode: None });
+        let posterior = PosteriorTable::default();
+        return Ok(Tables { covariance: vec![], posterior, zero_mode: None, plaquettes: None });
     };
     let map = MomentumMap::new(source, lattice);
     let inverse: Vec<f64> = point.covariance.iter().map(|c| 1.0 / c).collect();
@@ -46,7 +47,7 @@ pub(super) fn on_volume(metadata: &Metadata, points: &[&TrainingPoint], lattice:
         carry_row(row, [&point.covariance, &covariance], laws, &map, ratio)
     });
     let posterior = PosteriorTable { rows: rows.collect() };
-    Ok(Tables { covariance, posterior, zero_mode })
+    Ok(Tables { covariance, posterior, zero_mode, plaquettes: point.plaquettes })
 }
 
 /// C_0 at `sites`, along the power of the volume that the two nearest volumes show, which lies between 0 and 1; a single
@@ -202,7 +203,7 @@ mod tests {
         };
         let posterior = PosteriorTable { rows: vec![row(-1.0), row(1.0)] };
         let action = Some(ActionRecord::phi4(kappa, 0.0));
-        TrainingPoint { extents: extents.to_vec(), action, covariance, posterior, zero_mode: None }
+        TrainingPoint { extents: extents.to_vec(), action, covariance, posterior, zero_mode: None, plaquettes: None }
     }
 
     fn model(points: Vec<TrainingPoint>, conditions: Vec<Condition>) -> Model {
@@ -225,6 +226,7 @@ mod tests {
             conditions,
             magnetisation_scale: None,
             zero_mode: None,
+            plaquettes: None,
             adapting: false,
         };
         let lattice = Lattice::new(&first.extents).unwrap();

@@ -1,5 +1,6 @@
 //! The exact score of a Gaussian (free) theory, D_p = C_p x_p / (C_p + noise^2): the Wiener filter.
 
+use super::links::LinkPart;
 use super::{Differential, Evaluator, Score, require_tangents};
 use crate::diffusion::{Posterior, Schedule, ZeroMode};
 use crate::error::{Error, Result, require_length};
@@ -110,6 +111,8 @@ pub(crate) struct GaussianPart {
     /// C_p; of a zero mode with two peaks, the variance within one.
     covariance: Vec<f64>,
     zero_mode: Option<ZeroMode>,
+    /// Of a gauge field: what takes the place of the filter.
+    links: Option<LinkPart>,
 }
 
 impl GaussianPart {
@@ -119,12 +122,20 @@ impl GaussianPart {
         if let Some(law) = &zero_mode {
             covariance[0] = law.variance;
         }
-        GaussianPart { covariance, zero_mode }
+        GaussianPart { covariance, zero_mode, links: None }
+    }
+
+    /// For the link angles of a gauge field.
+    pub fn of_links(covariance: &[f64], links: LinkPart) -> Self {
+        GaussianPart { covariance: covariance.to_vec(), zero_mode: None, links: Some(links) }
     }
 
     /// The linear filter at a noise.
     pub fn multiplier(&self, noise: f64, out: &mut [f64]) {
-        wiener_filter(&self.covariance, noise, out);
+        match &self.links {
+            Some(links) => links.multiplier(noise, out),
+            None => wiener_filter(&self.covariance, noise, out),
+        }
     }
 
     /// Mean squared error by mode, of the zero mode within a peak.
@@ -134,6 +145,9 @@ impl GaussianPart {
 
     /// Denoises `field` with the multiplier of `noise`.
     pub fn denoise(&self, modes: &mut Modes, multiplier: &[f64], noise: f64, field: &[f64], out: &mut [f64]) {
+        if let (Some(links), Some(scratch)) = (&self.links, modes.links()) {
+            return links.denoise(scratch, multiplier, noise, field, out);
+        }
         modes.filter(field, multiplier, out);
         if let Some(law) = &self.zero_mode {
             let x = zero_mode(field);

@@ -4,6 +4,7 @@
 mod euler_maruyama;
 mod gaussian;
 mod independent;
+mod links;
 mod mixture;
 mod native;
 mod native_derivatives;
@@ -16,6 +17,8 @@ mod toy;
 pub use euler_maruyama::EulerMaruyamaNoise;
 pub use gaussian::GaussianScore;
 pub(crate) use gaussian::{GaussianPart, wiener_filter, zero_mode};
+pub use links::{LINK_INPUTS, PlaquetteMoments};
+pub(crate) use links::{LinkPart, LinkScratch};
 pub use mixture::MixtureScore;
 pub use native::NativeScore;
 pub(crate) use native::smallest_noise_with_reach;
@@ -26,6 +29,7 @@ pub use toy::ToyScore;
 
 use crate::diffusion::{Posterior, Schedule, ZeroMode, geometric_levels, optimal_levels};
 use crate::error::{Error, Result, require_length};
+use crate::fourier::LatticeFourier;
 use crate::lattice::Lattice;
 use std::sync::Arc;
 
@@ -47,6 +51,20 @@ pub trait Score: Send + Sync {
     /// The law of the zero mode, if it is not Gaussian.
     fn zero_mode(&self) -> Option<ZeroMode> {
         None
+    }
+
+    /// Whether the field holds the link angles of a gauge field: its modes are then transverse and longitudinal
+    /// (`fourier::LatticeFourier::of_links`), and paths start from uniform angles.
+    fn of_links(&self) -> bool {
+        false
+    }
+
+    /// The transform to the modes in which the covariance is diagonal.
+    fn fourier(&self) -> LatticeFourier {
+        match self.of_links() {
+            true => LatticeFourier::of_links(self.lattice()),
+            false => LatticeFourier::new(self.lattice()),
+        }
     }
 
     /// Whether the model is still being trained: production kernels refuse it.

@@ -8,6 +8,7 @@
 
 use super::gaussian::GaussianPart;
 use super::independent::{Local, TILE, Tiles};
+use super::links::{FREE, LINK_INPUTS, LinkPart};
 use super::native_derivatives::NativeDifferential;
 use super::preconditioning::{INPUTS, INPUTS_WITH_MAGNETISATION, Preconditioning};
 use super::{Differential, Evaluator, Score, Team, smallest_noise};
@@ -37,6 +38,7 @@ pub struct NativeScore {
     network: UNet,
     covariance: Vec<f64>,
     gaussian: GaussianPart,
+    links: Option<LinkPart>,
     class: Vec<u32>,
     data_variance: Vec<f64>,
     /// What the network sees of the couplings.
@@ -51,9 +53,10 @@ impl NativeScore {
     /// Those of [`Model::new`]; [`Error::InvalidArgument`] for a network with other inputs than two a component.
     pub fn new(model: Model) -> Result<Self> {
         let lattice = model.lattice()?;
-        let expected = match model.metadata().magnetisation_scale {
-            Some(_) => INPUTS_WITH_MAGNETISATION,
-            None => INPUTS * lattice.components(),
+        let expected = match (&model.metadata().plaquettes, model.metadata().magnetisation_scale) {
+            (Some(_), _) => LINK_INPUTS,
+            (None, Some(_)) => INPUTS_WITH_MAGNETISATION,
+            (None, None) => INPUTS * lattice.components(),
         };
         if model.metadata().network.inputs != expected {
             let expected =
@@ -69,8 +72,13 @@ impl NativeScore {
         hash = crc32fast::Hasher::new();
         hash.update(format!("{:?}", model.metadata()).as_bytes());
         let covariance = model.covariance()?;
+        let links = model.metadata().plaquettes.map(|moments| LinkPart::new(&lattice, moments)).transpose()?;
         Ok(NativeScore {
-            gaussian: GaussianPart::new(&covariance, model.metadata().zero_mode),
+            gaussian: match &links {
+                Some(links) => GaussianPart::of_links(&covariance, links.clone()),
+                None => GaussianPart::new(&covariance, model.metadata().zero_mode),
+            },
+            links,
             covariance,
             class: covariance_classes(&lattice, model.metadata().network.reach).0,
             data_variance: model.metadata().data_variance()?,
@@ -93,20 +101,26 @@ impl NativeScore {
     }
 
     /// What comes before the network.
-    pub(super) fn gaussian(&self) -> &GaussianPart {
+    pub(crate) fn gaussian(&self) -> &GaussianPart {
         &self.gaussian
     }
 
-    pub(super) fn conditions(&self) -> &[f64] {
+    pub(crate) fn conditions(&self) -> &[f64] {
         &self.conditions
     }
 
-    pub(super) fn modes(&self) -> Modes {
-        Modes::new(&self.lattice, self.network.shape().reach)
+    pub(crate) fn modes(&self) -> Modes {
+        match self.links.is_some() {
+            true => Modes::of_links(&self.lattice),
+            false => Modes::new(&self.lattice, self.network.shape().reach),
+        }
     }
 
-    pub(super) fn preconditioning(&self, noise: f64) -> Preconditioning {
-        Preconditioning::new(&self.data_variance, self.model.metadata().magnetisation_scale, noise)
+    pub(crate) fn preconditioning(&self, noise: f64) -> Preconditioning {
+        match &self.links {
+            Some(links) => Preconditioning::of_links(links, noise),
+            None => Preconditioning::new(&self.data_variance, self.model.metadata().magnetisation_scale, noise),
+        }
     }
 
     /// Whether the posterior table says how the covariance follows the state: it is measured for one component
@@ -146,6 +160,10 @@ impl Score for NativeScore {
             row.variance[class] * (c + xi) / (c * xi)
         };
         for (variance, &class) in variance.iter_mut().zip(&self.class) {
+            // What is free is known to be.
+            if self.model.metadata().covariance[class as usize] == FREE {
+                continue;
+            }
             *variance *= mix(ratio(below, class as usize), ratio(above, class as usize));
         }
         if !self.has_response() {
@@ -165,6 +183,10 @@ impl Score for NativeScore {
             local_variance: mix(below.local_variance, above.local_variance),
         };
         Posterior { variance, response: Some(response), zero_mode }
+    }
+
+    fn of_links(&self) -> bool {
+        self.links.is_some()
     }
 
     fn zero_mode(&self) -> Option<ZeroMode> {
@@ -197,7 +219,13 @@ impl Score for NativeScore {
     }
 
     fn differential(self: Arc<Self>) -> Result<Box<dyn Differential>> {
-        Ok(Box::new(NativeDifferential::new(self)))
+        match self.links.is_some() {
+            true => {
+                let expected = "a model of a scalar field: derivatives of gauge models are not in this version";
+                Err(Error::invalid("score model", "one of link angles", expected))
+            }
+            false => Ok(Box::new(NativeDifferential::new(self))),
+        }
     }
 }
 
@@ -231,7 +259,7 @@ impl Worker {
                 modes: score.modes(),
                 filtered: vec![0.0; values],
                 inputs: vec![0.0; score.network.shape().inputs * score.lattice.sites()],
-                correction: vec![0.0; values],
+                correction: vec![0.0; score.network.shape().outputs * score.lattice.sites()],
             },
         })
     }

@@ -133,6 +133,7 @@ mod tests {
             conditions: conditions.collect(),
             magnetisation_scale: None,
             zero_mode: None,
+            plaquettes: None,
             adapting: false,
         };
         let parameters = normals(0, total).into_iter().map(|x| 0.2 * x as f32).collect();

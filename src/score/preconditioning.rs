@@ -1,5 +1,6 @@
 //! The factors and inputs around a network (after Karras et al., arXiv:2206.00364, eq. 7, with a Wiener filter as skip).
 
+use super::links::{LinkFactors, LinkPart};
 use crate::nn::Real;
 
 /// Number of input fields of the network for each component: the scaled fields of all components come
@@ -17,6 +18,8 @@ pub struct Preconditioning {
     factors: Vec<Factors>,
     /// Scale of the magnetisation, of networks that are told it apart.
     magnetisation: Option<f64>,
+    /// Of the network of a gauge field, which has no other factors.
+    links: Option<LinkFactors>,
 }
 
 /// The factors of a component.
@@ -38,11 +41,19 @@ impl Preconditioning {
             let total = xi + variance;
             Factors { input: 1.0 / total.sqrt(), filtered: 1.0 / scale, output: scale * xi / total }
         });
-        Preconditioning { factors: factors.collect(), magnetisation }
+        Preconditioning { factors: factors.collect(), magnetisation, links: None }
+    }
+
+    /// For the link angles of a gauge field.
+    pub(crate) fn of_links(part: &LinkPart, noise: f64) -> Self {
+        Preconditioning { factors: vec![], magnetisation: None, links: Some(part.factors(noise)) }
     }
 
     /// Fills the network's inputs from a field and its filtered version.
     pub fn fill<T: Real>(&self, field: &[f64], filtered: &[f64], inputs: &mut [T]) {
+        if let Some(links) = &self.links {
+            return links.fill(field, filtered, inputs);
+        }
         if let Some(scale) = self.magnetisation {
             return self.fill_with_magnetisation(scale, field, filtered, inputs);
         }
@@ -72,6 +83,9 @@ impl Preconditioning {
 
     /// `denoised` = the filtered field plus the network's output with its factor.
     pub fn denoise<T: Real>(&self, filtered: &[f64], output: &[T], denoised: &mut [f64]) {
+        if let Some(links) = &self.links {
+            return links.denoise(filtered, output, denoised);
+        }
         let sites = filtered.len() / self.factors.len();
         let parts = denoised.chunks_exact_mut(sites).zip(filtered.chunks_exact(sites)).zip(output.chunks_exact(sites));
         for (((denoised, filtered), output), factors) in parts.zip(&self.factors) {
@@ -81,8 +95,17 @@ impl Preconditioning {
         }
     }
 
-    /// Factor of the network's output for a component.
-    pub fn output(&self, component: usize) -> f64 {
-        self.factors[component].output
+    /// Gradient with respect to the network's output of something whose gradient with respect to the denoised field is
+    /// `factor` times `gradient`.
+    pub fn output_gradient<T: Real>(&self, factor: f64, gradient: &[f64], output: &mut [T]) {
+        if let Some(links) = &self.links {
+            return links.output_gradient(factor, gradient, output);
+        }
+        let sites = gradient.len() / self.factors.len();
+        let parts = output.chunks_exact_mut(sites).zip(gradient.chunks_exact(sites)).zip(&self.factors);
+        for ((output, gradient), factors) in parts {
+            let factor = factors.output * factor;
+            output.iter_mut().zip(gradient).for_each(|(out, &g)| *out = T::from_f64(factor * g));
+        }
     }
 }

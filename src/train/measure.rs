@@ -58,7 +58,12 @@ pub fn measure_gaussian_part(model: &Model, data: &Dataset, threads: usize) -> R
         return Err(Error::shape("configurations", data.lattice().extents(), &metadata.extents));
     }
     let mut measured = metadata.clone();
-    measured.covariance = data.covariance_with_reach(metadata.network.reach)?;
+    measured.plaquettes = metadata.plaquettes.map(|_| data.plaquettes()).transpose()?;
+    let (class, classes) = covariance_classes(data.lattice(), metadata.network.reach);
+    measured.covariance = match measured.plaquettes {
+        Some(moments) => moments.covariance(data.lattice(), &class, classes),
+        None => data.covariance_with_reach(metadata.network.reach)?,
+    };
     measured.zero_mode = match metadata.magnetisation_scale {
         Some(_) => data.zero_mode()?,
         None => None,
@@ -99,7 +104,10 @@ impl Measurement {
         let (lattice, reach, zero_mode) = (data.lattice(), metadata.network.reach, metadata.zero_mode);
         let (class, classes) = covariance_classes(lattice, reach);
         let fourier = (reach > 0 && lattice.components() == 1).then(|| LatticeFourier::new(lattice));
-        let modes = Modes::new(lattice, reach);
+        let modes = match metadata.plaquettes {
+            Some(_) => Modes::of_links(lattice),
+            None => Modes::new(lattice, reach),
+        };
         let denoised = vec![0.0; clean.len()];
         let sites = lattice.values();
         Measurement { modes, fourier, class, classes, sites, denoised, clean, zero_mode, given: vec![] }

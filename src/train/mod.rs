@@ -16,6 +16,7 @@ mod published;
 mod range;
 mod refine;
 mod sample;
+mod symmetry;
 mod target;
 mod trainer;
 

@@ -1,14 +1,14 @@
 //! One lattice and one set of couplings that train the network.
 
 use super::dataset::Dataset;
-use super::range::is_even;
+use super::range::{is_even, of_links};
 use super::target::Mixture;
 use crate::action::ActionRecord;
 use crate::diffusion::ZeroMode;
 use crate::error::{Error, Result};
-use crate::model::{PosteriorTable, TrainingPoint, covariance_classes};
+use crate::model::{Modes, PosteriorTable, TrainingPoint, covariance_classes};
 use crate::nn::{UNet, UNetShape};
-use crate::score::GaussianPart;
+use crate::score::{GaussianPart, LinkPart, PlaquetteMoments};
 
 /// Configurations with the action that they come from; with it, its force lowers the variance of the target.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub(super) struct Point {
     pub mixture: Mixture,
     /// The mixture of the validation loss: always the same, so that its values compare.
     pub reference: Mixture,
+    /// Of link angles: what surrounds the network.
+    pub links: Option<LinkPart>,
     /// What the network sees of the couplings.
     pub conditions: Vec<f64>,
     /// Whether phi and -phi are equally probable.
@@ -47,8 +49,12 @@ impl Point {
     pub fn new(set: TrainingSet, shape: &UNetShape, even: Option<bool>) -> Result<Self> {
         let TrainingSet { data, action } = set;
         let network = UNet::new(shape, data.lattice())?;
-        let covariance = data.covariance_with_reach(shape.reach)?;
-        let (class, _) = covariance_classes(data.lattice(), shape.reach);
+        let (class, classes) = covariance_classes(data.lattice(), shape.reach);
+        let plaquettes = if of_links(action.as_ref()) { Some(data.plaquettes()?) } else { None };
+        let covariance = match &plaquettes {
+            Some(moments) => moments.covariance(data.lattice(), &class, classes),
+            None => data.covariance_with_reach(shape.reach)?,
+        };
         let expanded: Vec<f64> = class.iter().map(|&c| covariance[c as usize]).collect();
         if let Some(value) = expanded.iter().find(|&&c| !(c > 1e-12)) {
             return Err(Error::invalid("data covariance", value, "data that fluctuate in every mode"));
@@ -56,7 +62,11 @@ impl Point {
         let even = is_even(even, action.as_ref())?;
         let one_field = data.lattice().components() == 1 && shape.reach > 0;
         let zero_mode = if even && one_field { data.zero_mode()? } else { None };
-        let gaussian = GaussianPart::new(&expanded, zero_mode);
+        let links = plaquettes.map(|moments| LinkPart::new(data.lattice(), moments)).transpose()?;
+        let gaussian = match &links {
+            Some(links) => GaussianPart::of_links(&expanded, links.clone()),
+            None => GaussianPart::new(&expanded, zero_mode),
+        };
         let mixture = Mixture::new(&covariance, (0.0, 1.0), action.is_some());
         Ok(Point {
             data,
@@ -69,6 +79,7 @@ impl Point {
             gaussian,
             reference: mixture.clone(),
             mixture,
+            links,
             conditions: vec![],
             even,
             batch: 0,
@@ -83,6 +94,20 @@ impl Point {
             covariance: self.covariance.clone(),
             posterior,
             zero_mode: self.zero_mode,
+            plaquettes: self.plaquettes(),
+        }
+    }
+
+    /// Moments of the plaquettes, of link angles.
+    pub fn plaquettes(&self) -> Option<PlaquetteMoments> {
+        self.links.as_ref().map(LinkPart::moments)
+    }
+
+    /// The modes of its fields.
+    pub fn modes(&self) -> Modes {
+        match self.links.is_some() {
+            true => Modes::of_links(self.data.lattice()),
+            false => Modes::new(self.data.lattice(), self.network.shape().reach),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::lattice::Lattice;
 use crate::model::{Condition, Model, mean_by_component};
 use crate::nn::UNetShape;
-use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION, smallest_noise_with_reach};
+use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION, LINK_INPUTS, smallest_noise_with_reach};
 
 /// Largest noise of the forward process, in standard deviations of the widest mode of the data: a
 /// Gaussian prior of the right covariance is then indistinguishable from the data with noise.
@@ -19,6 +19,10 @@ const LARGEST_NOISE: f64 = 2.0;
 /// variable is not, and a Gaussian prior forgets the n-th cumulant as noise^-n: at 8 standard deviations the
 /// divergence of the prior from the noisy data, kappa_4^2 / (48 kappa_2^4), is below 1e-8.
 const LARGEST_NOISE_OF_A_SITE: f64 = 8.0;
+
+/// Largest noise of a link angle, in radians: a plaquette then remembers exp(-2 sigma^2) = 0.0015 of its cosine, and
+/// the links are uniform.
+const LARGEST_NOISE_OF_AN_ANGLE: f64 = 1.8;
 
 /// A network for several lattices may be taken to larger ones, whose widest mode is wider.
 const ROOM_FOR_LARGER_LATTICES: f64 = 2.0;
@@ -51,6 +55,9 @@ pub(super) fn check(sets: &[TrainingSet], options: &TrainOptions) -> Result<()> 
             let expected = format!("rank {} with {} components", lattice.rank(), lattice.components());
             return Err(Error::invalid("training sets", found, &format!("{expected}, as in the first set")));
         }
+        if of_links(set.action.as_ref()) != of_links(first.action.as_ref()) {
+            return Err(Error::invalid("training sets", "scalar fields and links", "fields of one kind"));
+        }
     }
     Ok(())
 }
@@ -69,6 +76,11 @@ pub(super) fn told_at(lattice: &Lattice, action: Option<&ActionRecord>, options:
     Ok(is_even(options.even, action)? && options.reach > 0 && lattice.components() == 1)
 }
 
+/// Whether an action is one of the link angles of a gauge field.
+pub(super) fn of_links(action: Option<&ActionRecord>) -> bool {
+    action.is_some_and(|action| action.name == "u1")
+}
+
 /// The network for fields of `components`, which is `told` the magnetisation apart or not.
 pub(super) fn shape(components: usize, told: bool, options: &TrainOptions) -> UNetShape {
     UNetShape {
@@ -81,6 +93,12 @@ pub(super) fn shape(components: usize, told: bool, options: &TrainOptions) -> UN
         reach: options.reach,
         ..UNetShape::default()
     }
+}
+
+/// The network of link angles: on plaquettes, and odd under charge conjugation.
+pub(super) fn shape_of_links(options: &TrainOptions) -> UNetShape {
+    let scalar = shape(1, true, options);
+    UNetShape { inputs: LINK_INPUTS, outputs: 1, odd: options.odd && options.even != Some(false), ..scalar }
 }
 
 /// Whether phi and -phi are equally probable: as the options say, or the action; without one, yes.
@@ -162,6 +180,13 @@ pub(super) fn conditions(points: &[Point], names: &[String]) -> Result<Vec<Condi
 
 /// The forward process, and the range of ln sigma that it trains.
 pub(super) fn noise(points: &[Point], options: &TrainOptions) -> Result<(Schedule, (f64, f64))> {
+    let smallest = points.iter().map(|point| smallest_noise_with_reach(&point.expanded, options.reach));
+    let smallest = smallest.fold(f64::INFINITY, f64::min);
+    let range = |schedule: Schedule| (schedule, (libm::log(smallest), libm::log(schedule.noise(1.0))));
+    if points.iter().any(|point| point.links.is_some()) {
+        let largest = options.largest_noise.unwrap_or(LARGEST_NOISE_OF_AN_ANGLE);
+        return Ok(range(Schedule::variance_expanding_to(largest)?));
+    }
     let widest = points.iter().flat_map(|point| &point.expanded).copied().fold(0.0, f64::max);
     let lattices = points.iter().any(|point| point.data.lattice() != points[0].data.lattice());
     let default = match (options.reach, lattices) {
@@ -170,10 +195,7 @@ pub(super) fn noise(points: &[Point], options: &TrainOptions) -> Result<(Schedul
         (_, false) => LARGEST_NOISE,
     };
     let largest = options.largest_noise.unwrap_or(default);
-    let schedule = Schedule::variance_expanding_to((largest * widest.sqrt()).max(2.0))?;
-    let smallest = points.iter().map(|point| smallest_noise_with_reach(&point.expanded, options.reach));
-    let smallest = smallest.fold(f64::INFINITY, f64::min);
-    Ok((schedule, (libm::log(smallest), libm::log(schedule.noise(1.0)))))
+    Ok(range(Schedule::variance_expanding_to((largest * widest.sqrt()).max(2.0))?))
 }
 
 /// Gives every point its batch, its weights of the target and its conditions.

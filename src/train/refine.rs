@@ -148,7 +148,7 @@ impl Refiner {
             team: Team::new(options.threads)?,
             network: Adam::new(model.parameters().to_vec(), options.steps, options.adam),
             adjoint: score.network().adjoint(),
-            fourier: LatticeFourier::new(&lattice),
+            fourier: score.fourier(),
             metadata: Metadata { action: Some(action.clone()), ..model.metadata().clone() },
             action: action.clone(),
             even: action.is_even()?,

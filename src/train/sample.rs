@@ -2,6 +2,7 @@
 
 use super::density::LevelDensity;
 use super::point::Point;
+use super::symmetry::transform;
 use super::target::{BINS, Sums};
 use crate::action::{Action, Interrupt};
 use crate::error::Result;
@@ -22,6 +23,16 @@ pub(super) struct Shared<'a> {
     pub log_noise: (f64, f64),
     pub density: &'a LevelDensity,
     pub stream: Stream,
+}
+
+impl Shared<'_> {
+    /// What surrounds the network at a noise.
+    fn factors(&self, noise: f64) -> Preconditioning {
+        match &self.point.links {
+            Some(links) => Preconditioning::of_links(links, noise),
+            None => Preconditioning::new(self.data_variance, self.magnetisation, noise),
+        }
+    }
 }
 
 /// A part of the batch with its own sums, so that the order of summation is fixed.
@@ -60,7 +71,7 @@ impl Worker {
         Ok(Worker {
             tape: point.network.tape(),
             embedding: point.network.embedding().tape(),
-            modes: Modes::new(lattice, point.network.shape().reach),
+            modes: point.modes(),
             action: point.action.as_ref().map(|record| record.build(lattice)).transpose()?,
             source: field(),
             clean: field(),
@@ -73,7 +84,7 @@ impl Worker {
             data: field(),
             cross: [field(), field(), field()],
             inputs: vec![0.0; point.network.shape().inputs * lattice.sites()],
-            output: vec![0.0; lattice.values()],
+            output: vec![0.0; point.network.shape().outputs * lattice.sites()],
         })
     }
 
@@ -90,25 +101,22 @@ impl Worker {
         index: usize,
         chunk: &mut Chunk,
     ) -> Result<(), Interrupt> {
-        self.draw(shared, index)?;
+        let Shared { point, stream, .. } = shared;
+        let choice = stream.below(Purpose::Batch, 0, index as u32, point.data.training());
+        point.data.read(choice, &mut self.source)?;
+        transform(stream, point, index as u32, &self.source, &mut self.clean);
         // Stratified over the batch: every step sees all noise levels.
         let offset = shared.stream.uniform(Purpose::TrainingLevel, 0, 0);
         let batch = shared.point.batch;
         let (position, density) = shared.density.position(((index as f64 + offset) / batch as f64).fract());
         self.denoise(shared, position, index);
         self.residuals(shared, position, Some(&mut chunk.moments))?;
-        let (log_noise, sites) = (log_noise_at(shared, position), shared.point.data.lattice().sites());
-        let factors = Preconditioning::new(shared.data_variance, shared.magnetisation, libm::exp(log_noise));
+        let log_noise = log_noise_at(shared, position);
+        let factors = shared.factors(libm::exp(log_noise));
         let scale = libm::exp(-2.0 * log_noise) / (density * (self.clean.len() * batch) as f64);
-        let components = self.output.chunks_exact_mut(sites).zip(self.noise.chunks_exact(sites));
-        let mut loss = 0.0;
-        for (component, (output, residual)) in components.enumerate() {
-            for (output, &r) in output.iter_mut().zip(residual) {
-                loss += r * r;
-                // The residual is target - D, so the gradient of the loss carries a minus.
-                *output = (-2.0 * factors.output(component) * scale * r) as f32;
-            }
-        }
+        let loss: f64 = self.noise.iter().map(|r| r * r).sum();
+        // The residual is target - D, so the gradient of the loss carries a minus.
+        factors.output_gradient(-2.0 * scale, &self.noise, &mut self.output);
         chunk.loss += loss * scale;
         let gradient = &mut chunk.gradient;
         let network = &shared.point.network;
@@ -142,7 +150,7 @@ impl Worker {
         let gaussian = &shared.point.gaussian;
         gaussian.multiplier(sigma, &mut self.multiplier);
         gaussian.denoise(&mut self.modes, &self.multiplier, sigma, &self.noisy, &mut self.filtered);
-        let factors = Preconditioning::new(shared.data_variance, shared.magnetisation, sigma);
+        let factors = shared.factors(sigma);
         factors.fill(&self.noisy, &self.filtered, &mut self.inputs);
         let network = &shared.point.network;
         network.embedding().forward(shared.weights, log_noise, &shared.point.conditions, &mut self.embedding);
@@ -186,53 +194,6 @@ impl Worker {
         self.force.iter_mut().zip(&self.data).for_each(|(a, &b)| *a -= b);
         self.modes.filter(&self.force, &self.multiplier, &mut self.noise);
         self.noise.iter_mut().zip(&self.data).for_each(|(r, &b)| *r += b);
-        Ok(())
-    }
-
-    /// Draws a configuration and applies a random symmetry: translation, exchange and reflection of
-    /// axes where the extents allow, all components together, and the sign if the law is even.
-    fn draw(&mut self, shared: &Shared<'_>, index: usize) -> Result<()> {
-        let (stream, data) = (&shared.stream, &shared.point.data);
-        data.read(stream.below(Purpose::Batch, 0, index as u32, data.training()), &mut self.source)?;
-        let lattice = data.lattice();
-        let rank = lattice.rank();
-        let draw = |what: u32, bound: usize| stream.below(Purpose::Augmentation, what, index as u32, bound);
-        let mut order: [usize; 4] = [0, 1, 2, 3];
-        for axis in (1..rank).rev() {
-            let other = draw(axis as u32, axis + 1);
-            if lattice.extents()[order[axis]] == lattice.extents()[order[other]] {
-                order.swap(axis, other);
-            }
-        }
-        let sign = if shared.point.even && draw(4, 2) == 1 { -1.0 } else { 1.0 };
-        let strides = lattice.strides();
-        // Per target axis: source stride, extent, first source coordinate, and direction.
-        let mut at = [0usize; 4];
-        let mut tables = [(0usize, 0usize, 0usize, false); 4];
-        for axis in 0..rank {
-            let extent = lattice.extents()[axis];
-            tables[axis] = (strides[order[axis]], extent, draw(5 + axis as u32, extent), draw(9 + axis as u32, 2) == 1);
-        }
-        let sites = lattice.sites();
-        for target in 0..sites {
-            let site: usize = (0..rank)
-                .map(|axis| {
-                    let (stride, extent, shift, mirrored) = tables[axis];
-                    let x = if mirrored { extent - 1 - at[axis] } else { at[axis] };
-                    (x + shift) % extent * stride
-                })
-                .sum();
-            for (clean, source) in self.clean.chunks_exact_mut(sites).zip(self.source.chunks_exact(sites)) {
-                clean[target] = sign * source[site];
-            }
-            for axis in (0..rank).rev() {
-                at[axis] += 1;
-                if at[axis] < tables[axis].1 {
-                    break;
-                }
-                at[axis] = 0;
-            }
-        }
         Ok(())
     }
 }

@@ -94,7 +94,11 @@ impl Trainer {
         }
         let told = range::told_magnetisation(&sets, &options)?;
         let bands = range::bands(&sets, &options)?;
-        let shape = UNetShape { bands, ..range::shape(components, told, &options) };
+        let shape = match range::of_links(sets[0].action.as_ref()) {
+            true => range::shape_of_links(&options),
+            false => range::shape(components, told, &options),
+        };
+        let shape = UNetShape { bands, ..shape };
         let points = sets.into_iter().map(|set| Point::new(set, &shape, options.even));
         let mut points = points.collect::<Result<Vec<_>>>()?;
         let conditions = range::conditions(&points, &options.conditions)?;
@@ -331,7 +335,8 @@ impl Trainer {
             command: self.options.command.clone(),
             loss: self.loss.is_finite().then_some(self.loss),
         };
-        let several = self.points.len() > 1 || self.magnetisation.is_some();
+        let links = point.links.is_some();
+        let several = !links && (self.points.len() > 1 || self.magnetisation.is_some());
         let metadata = Metadata {
             schema: SCHEMA,
             schedule: self.schedule,
@@ -347,6 +352,7 @@ impl Trainer {
             conditions: self.conditions.clone(),
             magnetisation_scale: self.magnetisation,
             zero_mode: point.zero_mode,
+            plaquettes: point.plaquettes(),
             adapting: false,
         };
         let weights = match &self.best {

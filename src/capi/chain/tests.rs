@@ -37,6 +37,7 @@ fn model() -> *mut stoq_model_t {
         conditions: vec![],
         magnetisation_scale: None,
         zero_mode: None,
+        plaquettes: None,
         adapting: false,
     };
     let parameters = total.layout().initial(&Stream::new(1, 0, 0).unwrap());

@@ -2,17 +2,18 @@
 //! single precision, for a batch of configurations with a noise level each.
 //!
 //! D(x, sigma) = w + s sigma^2/(sigma^2 + s^2) net(\[x (sigma^2 + s^2)^(-1/2), w/s\]; ln sigma), where
-//! w_p = C_p/(C_p + sigma^2) x_p and s^2 = <phi^2>, component by component.
+//! w_p = C_p/(C_p + sigma^2) x_p and s^2 = <phi^2>, component by component. The links of a gauge field have other
+//! surroundings (`links.rs`).
 
 use super::builder::{GraphBuilder, batched, int, ints};
 use super::proto::{AttributeProto, FLOAT, GraphProto};
-use super::wiener;
+use super::{links, wiener};
 use crate::error::{Error, Result, require_length};
 use crate::lattice::Lattice;
 use crate::model::Model;
 use crate::nn::embedding::{condition_features, frequencies};
 use crate::nn::{UNet, UNetShape};
-use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION};
+use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION, LINK_INPUTS, PlaquetteMoments};
 
 /// Writes the graph of `model`; `weights` holds the bytes of each entry of the network's layout.
 ///
@@ -21,9 +22,10 @@ use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION};
 pub fn denoiser(model: &Model, network: &UNet, weights: Vec<(String, Vec<usize>, Vec<u8>)>) -> Result<GraphProto> {
     let shape = network.shape();
     let lattice = model.lattice()?;
-    let inputs = match model.metadata().magnetisation_scale {
-        Some(_) => INPUTS_WITH_MAGNETISATION,
-        None => INPUTS * lattice.components(),
+    let inputs = match (&model.metadata().plaquettes, model.metadata().magnetisation_scale) {
+        (Some(_), _) => LINK_INPUTS,
+        (None, Some(_)) => INPUTS_WITH_MAGNETISATION,
+        (None, None) => INPUTS * lattice.components(),
     };
     if shape.inputs != inputs {
         let expected = format!(
@@ -56,6 +58,29 @@ struct Denoiser<'a> {
 
 impl Denoiser<'_> {
     fn write(&mut self, model: &Model) -> Result<()> {
+        match model.metadata().plaquettes {
+            Some(moments) => self.write_links(moments),
+            None => self.write_field(model),
+        }
+    }
+
+    /// sigma^2 with one value a configuration.
+    fn noise_variance(&mut self) -> String {
+        let per_configuration = [vec![-1, 1], vec![1; self.lattice.rank()]].concat();
+        let sigma = self.builder.reshape("sigma", &per_configuration, "noise");
+        self.builder.node("Mul", &[&sigma, &sigma], "noise.variance", vec![])
+    }
+
+    fn write_links(&mut self, moments: PlaquetteMoments) -> Result<()> {
+        let variance = self.noise_variance();
+        let around = links::before(&mut self.builder, self.lattice, moments, &variance)?;
+        let embedding = self.embedding();
+        let output = self.network(&around.inputs, &embedding);
+        links::after(&mut self.builder, &around, &output);
+        Ok(())
+    }
+
+    fn write_field(&mut self, model: &Model) -> Result<()> {
         let data_variance = model.metadata().data_variance()?;
         let scale: Vec<f64> = data_variance.iter().map(|variance| variance.sqrt()).collect();
         // A number for one component, else one value a component.
@@ -67,10 +92,8 @@ impl Denoiser<'_> {
             0 => model.metadata().covariance.clone(),
             _ => model.covariance()?,
         };
-        let per_configuration = [vec![-1, 1], vec![1; self.lattice.rank()]].concat();
+        let variance = self.noise_variance();
         let b = &mut self.builder;
-        let sigma = b.reshape("sigma", &per_configuration, "noise");
-        let variance = b.node("Mul", &[&sigma, &sigma], "noise.variance", vec![]);
         let constant = b.floats("data.variance", &by_component, data_variance);
         let total = b.node("Add", &[&variance, &constant], "total.variance", vec![]);
         let width = b.node("Sqrt", &[&total], "total.width", vec![]);

@@ -31,7 +31,7 @@ pub fn to_json(metadata: &Metadata) -> Result<String> {
 pub fn readable(metadata: &Metadata) -> Result<Vec<(String, String)>> {
     let fault = |error| Error::Internal(format!("metadata to JSON: {error}"));
     let mut keys = vec![
-        ("stoq.field".to_string(), field_kind(metadata.components)),
+        ("stoq.field".to_string(), field_kind(metadata)),
         ("stoq.output".into(), "denoiser".into()),
         ("stoq.time".into(), "sigma".into()),
         ("stoq.T".into(), crate::diffusion::T_END.to_string()),
@@ -61,8 +61,12 @@ pub fn readable(metadata: &Metadata) -> Result<Vec<(String, String)>> {
 }
 
 /// What is at a site.
-pub fn field_kind(components: usize) -> String {
-    if components == 1 { "real scalar".into() } else { format!("real, {components} components") }
+pub fn field_kind(metadata: &Metadata) -> String {
+    match (metadata.plaquettes, metadata.components) {
+        (Some(_), _) => "link angles".into(),
+        (None, 1) => "real scalar".into(),
+        (None, components) => format!("real, {components} components"),
+    }
 }
 
 /// SHA-256 of the metadata JSON and the raw data of the weight tensors (their order is that of

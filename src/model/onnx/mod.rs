@@ -13,6 +13,7 @@
 mod builder;
 mod graph;
 mod keys;
+mod links;
 mod proto;
 mod read;
 mod weights;
@@ -67,7 +68,7 @@ fn to_proto(model: &Model) -> Result<ModelProto> {
         doc_string: format!(
             "Denoiser D(x, sigma) = E[x0 | x0 + sigma noise = x] of a {} lattice field; \
              the score is (D - x)/sigma^2. Metadata under stoq.* say for which theory.",
-            keys::field_kind(metadata.components)
+            keys::field_kind(metadata)
         ),
         graph: Some(graph::denoiser(model, &network, tensors)?),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],

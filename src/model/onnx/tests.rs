@@ -29,6 +29,7 @@ fn model(extents: &[usize]) -> Model {
         conditions: vec![],
         magnetisation_scale: None,
         zero_mode: None,
+        plaquettes: None,
         adapting: false,
     };
     let mut parameters = vec![0.0; count];

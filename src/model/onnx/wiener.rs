@@ -85,7 +85,7 @@ fn basis(extent: usize) -> Vec<f64> {
 
 /// From sites to modes along every axis, or back, without a transposition of the field: a product from
 /// the right along the last axis, products from the left along the others.
-fn transform(builder: &mut GraphBuilder, lattice: &Lattice, field: &str, inverse: bool) -> String {
+pub(super) fn transform(builder: &mut GraphBuilder, lattice: &Lattice, field: &str, inverse: bool) -> String {
     let (extents, rank) = (lattice.extents(), lattice.rank());
     let (source, result) = if inverse { ("filtered", "filtered") } else { ("modes", "modes") };
     let mut x = field.to_string();

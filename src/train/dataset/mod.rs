@@ -2,10 +2,12 @@
 
 mod npy;
 
+use crate::action::GaugeLinks;
 use crate::diffusion::ZeroMode;
 use crate::error::{Error, Result, require_length};
 use crate::lattice::{Lattice, MAX_RANK};
 use crate::model::{Modes, covariance_classes};
+use crate::score::PlaquetteMoments;
 use ndarray::IxDyn;
 use npy::NpyArray;
 use std::borrow::Cow;
@@ -282,6 +284,24 @@ impl Dataset {
         })?;
         let count = self.training as f64;
         Ok(ZeroMode::from_moments(square / count, modulus / count))
+    }
+
+    /// Moments of the plaquettes of link angles over the training part.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::read`]; [`Error::InvalidArgument`] for a lattice without links.
+    pub(super) fn plaquettes(&self) -> Result<PlaquetteMoments> {
+        let links = GaugeLinks::new(&self.lattice)?;
+        let (mut cosine, mut square) = (0.0, 0.0);
+        self.for_each(0..self.training, |field| {
+            for site in 0..links.sites() {
+                let (s, c) = libm::sincos(links.plaquette(field, site));
+                cosine += c;
+                square += s * s;
+            }
+        })?;
+        let count = (self.training * links.sites()) as f64;
+        Ok(PlaquetteMoments { cosine: cosine / count, sine_square: square / count })
     }
 
     /// Covariance <|phi_p|^2> by momentum class over the training part, components slowest.

@@ -51,6 +51,7 @@ fn model(curvature: [f64; 2], weights: f64) -> Model {
         conditions: vec![],
         zero_mode: Some(ZeroMode { peak: 1.0, variance: 0.5 }).filter(|_| weights > 0.0),
         magnetisation_scale: None,
+        plaquettes: None,
         adapting: false,
     };
     // Random everywhere, or as a training starts.

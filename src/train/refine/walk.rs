@@ -9,7 +9,7 @@ use crate::model::Modes;
 use crate::nn::embedding::EmbeddingTape;
 use crate::nn::{Adjoint, Tape, UNet};
 use crate::rng::{Purpose, Stream};
-use crate::score::{GaussianPart, NativeScore, Preconditioning, Score};
+use crate::score::{NativeScore, Preconditioning, Score};
 
 /// One noise level of the paths: what does not depend on the field.
 pub(super) struct Level {
@@ -31,27 +31,17 @@ pub(super) struct Shared<'a> {
 /// The levels of paths over `times` (ascending, without 0).
 pub(super) fn levels(score: &NativeScore, times: &[f64], fourier: &mut LatticeFourier) -> Result<Vec<Level>> {
     let schedule = *score.schedule();
-    let data_variance = score.model().metadata().data_variance()?;
-    let magnetisation = score.model().metadata().magnetisation_scale;
-    let conditions = score.model().metadata().condition_values()?;
-    let gaussian = GaussianPart::new(score.covariance(), score.zero_mode());
     let lower = std::iter::once(0.0).chain(times.iter().copied());
     let levels = lower.zip(times).map(|(lower, &upper)| {
         let transition = Transition::new(&schedule, lower, upper);
         let noise = transition.noise;
         let network = score.network();
         let mut embedding = network.embedding().tape();
-        network.embedding().forward(score.model().parameters(), libm::log(noise), &conditions, &mut embedding);
+        network.embedding().forward(score.model().parameters(), libm::log(noise), score.conditions(), &mut embedding);
         let mut filter = vec![0.0; score.covariance().len()];
-        gaussian.multiplier(noise, &mut filter);
+        score.gaussian().multiplier(noise, &mut filter);
         let kernel = ReverseKernel::new(transition, schedule.signal(upper), score.posterior(noise), fourier);
-        Level {
-            kernel,
-            noise,
-            embedding,
-            preconditioning: Preconditioning::new(&data_variance, magnetisation, noise),
-            filter,
-        }
+        Level { kernel, noise, embedding, preconditioning: score.preconditioning(noise), filter }
     });
     Ok(levels.collect())
 }
@@ -76,7 +66,6 @@ impl Path {
 pub(super) struct Walker {
     tape: Tape<f32>,
     modes: Modes,
-    gaussian: GaussianPart,
     fourier: LatticeFourier,
     shape: Shape,
     gradient: KernelGradient,
@@ -97,9 +86,8 @@ impl Walker {
         let field = || vec![0.0; values];
         Walker {
             tape: network.tape(),
-            modes: Modes::new(lattice, network.shape().reach),
-            gaussian: GaussianPart::new(score.covariance(), score.zero_mode()),
-            fourier: LatticeFourier::new(lattice),
+            modes: score.modes(),
+            fourier: score.fourier(),
             shape: Shape::new(values),
             gradient: KernelGradient::new(values),
             action,
@@ -109,14 +97,14 @@ impl Walker {
             filtered: field(),
             denoised: field(),
             inputs: vec![0.0; network.shape().inputs * lattice.sites()],
-            output: vec![0.0; values],
+            output: vec![0.0; network.shape().outputs * lattice.sites()],
         }
     }
 
     /// Leaves D(x / f) in `denoised`, and the activations on the tape.
     fn denoise(&mut self, score: &NativeScore, level: &Level, x: &[f64]) {
         self.scaled.iter_mut().zip(x).for_each(|(scaled, x)| *scaled = x / level.kernel.signal);
-        self.gaussian.denoise(&mut self.modes, &level.filter, level.noise, &self.scaled, &mut self.filtered);
+        score.gaussian().denoise(&mut self.modes, &level.filter, level.noise, &self.scaled, &mut self.filtered);
         level.preconditioning.fill(&self.scaled, &self.filtered, &mut self.inputs);
         let parameters = score.model().parameters();
         score.network().forward(parameters, &level.embedding, &self.inputs, &mut self.output, &mut self.tape);
@@ -207,18 +195,14 @@ impl Walker {
         (first, stride): (usize, usize),
         gradient: &mut [f32],
     ) {
-        let (values, sites) = (self.noise.len(), shared.score.lattice().sites());
+        let values = self.noise.len();
         let factor = factor * stride as f64;
         for (index, level) in shared.levels.iter().enumerate().skip(first).step_by(stride) {
             let (x_b, x_a) = path.fields[index * values..(index + 2) * values].split_at(values);
             self.denoise(shared.score, level, x_a);
             let at = (&self.scaled[..], &self.denoised[..]);
             level.kernel.gradient(&mut self.fourier, (x_a, x_b), at, &mut self.shape, &mut self.gradient);
-            let components = self.output.chunks_exact_mut(sites).zip(self.gradient.denoised.chunks_exact(sites));
-            for (component, (output, gradient)) in components.enumerate() {
-                let scale = factor * level.preconditioning.output(component);
-                output.iter_mut().zip(gradient).for_each(|(output, g)| *output = (scale * g) as f32);
-            }
+            level.preconditioning.output_gradient(factor, &self.gradient.denoised, &mut self.output);
             let (score, tape) = (shared.score, &mut self.tape);
             let parameters = score.model().parameters();
             let network = score.network();
