@@ -56,6 +56,8 @@ pub enum Purpose {
     ChargeShift = 19,
     /// Which of its two peaks the zero mode of a reverse step takes.
     ReversePeak = 20,
+    /// Noise along the plaquettes in doubt of a reverse step of link angles.
+    ReverseFlux = 21,
 }
 
 /// Largest chain number.

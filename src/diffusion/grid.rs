@@ -122,7 +122,7 @@ mod tests {
     fn posterior(noise: f64) -> Posterior {
         let xi = noise * noise;
         let variance = DATA * xi / (DATA + xi) * (1.0 + 0.5 * (-(noise.ln().powi(2))).exp());
-        Posterior { variance: vec![variance], response: None, zero_mode: None }
+        Posterior { variance: vec![variance], response: None, zero_mode: None, flux: None }
     }
 
     #[test]
@@ -132,6 +132,7 @@ mod tests {
             variance: vec![DATA * noise * noise / (DATA + noise * noise)],
             response: None,
             zero_mode: None,
+            flux: None,
         };
         let few = path_divergence(&schedule, &[0.3, 1.0], &exact);
         let many = path_divergence(&schedule, &geometric_levels(&schedule, 0.01, 1.0, 50).unwrap(), &exact);

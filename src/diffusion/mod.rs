@@ -2,6 +2,7 @@
 
 mod ddpm;
 mod equalised;
+mod flux;
 mod grid;
 mod posterior;
 mod schedule;
@@ -10,6 +11,7 @@ mod zero_mode;
 
 pub use ddpm::{ddpm_times, linear_betas};
 pub use equalised::{equalised_levels, linear_levels};
+pub use flux::{FLUX_BINS, FluxResponse};
 pub use grid::{PosteriorAt, geometric_levels, optimal_levels, path_divergence};
 pub use posterior::{FACTOR, Posterior, Response};
 pub use schedule::{Schedule, T_END};

@@ -8,6 +8,7 @@
 //! in momentum space, mode by mode) and its local deviation (diagonal in position space).
 //! With it the divergence of a path falls from order 1/N in the number of steps towards 1/N^2.
 
+use super::flux::FluxResponse;
 use super::transition::Transition;
 use super::zero_mode::ZeroMode;
 
@@ -20,6 +21,8 @@ pub struct Posterior {
     pub response: Option<Response>,
     /// The law of the zero mode, if it is not Gaussian.
     pub zero_mode: Option<ZeroMode>,
+    /// Of link angles: the plaquettes in doubt. `variance` is then that without them.
+    pub flux: Option<FluxResponse>,
 }
 
 /// The state dependence of the covariance, in terms of the denoised field D.
@@ -69,6 +72,16 @@ impl Response {
 }
 
 impl Posterior {
+    /// What plaquettes in doubt add to the expected logarithm of the determinant, each by itself.
+    fn flux_divergence(&self, flux: &FluxResponse, step: &Transition) -> f64 {
+        let transverse = || self.variance[..flux.momenta.len()].iter().copied();
+        let through = flux.of_plaquette(transverse().map(|r| r * r / step.reverse_variance(r)));
+        let gain = (step.data_weight / flux.base).powi(2) * through;
+        let logs = flux.share.iter().zip(&flux.variance);
+        let logs = logs.map(|(share, v)| share * libm::log1p(gain * (v - flux.base).max(0.0)));
+        0.5 * flux.momenta.len() as f64 * logs.sum::<f64>()
+    }
+
     /// Expected log F - log B of a step, up to terms that cancel between steps: the loss of a
     /// Gaussian kernel with the averaged covariance, less what following the state regains (second
     /// order in the relative change of the variances: 1/4 of its variance, mode by mode).
@@ -76,6 +89,7 @@ impl Posterior {
         let weight = step.data_weight * step.data_weight;
         let logs = self.variance.iter().map(|&r| libm::log(step.reverse_variance(r) / step.forward_variance));
         let loss = 0.5 * logs.sum::<f64>();
+        let loss = loss + self.flux.as_ref().map_or(0.0, |flux| self.flux_divergence(flux, step));
         let Some(response) = &self.response else { return loss };
         let common: f64 = self
             .variance

@@ -6,6 +6,7 @@ mod chain;
 mod charge_shift;
 mod composition;
 mod drift;
+mod flux;
 pub mod hmc;
 mod independence;
 mod level_variance;

@@ -105,7 +105,7 @@ impl PathProcess {
             times: times.to_vec(),
             prior,
             fourier,
-            shape: Shape::new(values),
+            shape: if score.of_links() { Shape::of_links(score.lattice())? } else { Shape::new(values) },
             evaluator: score.evaluator(threads)?,
             noise: vec![0.0; values],
             levels: vec![0.0; room],
@@ -162,7 +162,7 @@ impl PathProcess {
         for ((stream, ((field, denoised), scaled)), log_ratio) in streams.iter().zip(paths).zip(log_ratio.iter_mut()) {
             let log_normalisation = step.shape(&mut self.fourier, scaled, denoised, &mut self.shape);
             stream.normals(Purpose::Reverse, index as u32, &mut self.noise);
-            let peaks = self.shape.peaks.shift(stream, index as u32, &mut self.noise);
+            let peaks = step.spread(stream, index as u32, &mut self.shape, &mut self.noise);
             let noise = &mut self.path[..values];
             self.shape.colour(&mut self.fourier, &self.noise, noise);
             let forward = walk(step, field, denoised, noise);
@@ -265,7 +265,7 @@ impl PathProcess {
             }
             let scaled = &self.scaled[index * values..(index + 1) * values];
             log_ratio += step.shape(&mut self.fourier, scaled, denoised, &mut self.shape);
-            log_ratio += self.shape.whitened_cost(&mut self.fourier, &mut self.noise);
+            log_ratio += step.cost(&mut self.fourier, &mut self.shape, &mut self.noise);
         }
         last.copy_from_slice(&self.path[count * values..]);
         if let Some(prior) = &self.prior {

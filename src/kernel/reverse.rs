@@ -7,9 +7,13 @@
 //! (`diffusion::Posterior`). A zero mode of two peaks adds that of x_b the offsets of its peaks (`two_peaks.rs`). All are functions of x_a alone, so the density is known exactly: S is
 //! diagonal in momentum space, Lambda in position space, and their determinants multiply.
 
+use super::flux::{FluxKernel, FluxState};
 use super::two_peaks::Offsets;
 use crate::diffusion::{FACTOR, Posterior, Response, Transition, TwoPeaks};
+use crate::error::Result;
 use crate::fourier::LatticeFourier;
+use crate::lattice::Lattice;
+use crate::rng::Stream;
 use crate::score::zero_mode;
 
 mod gradient;
@@ -29,6 +33,8 @@ pub(crate) struct ReverseKernel {
     /// Multiplier of the convolution with data_weight^2 K(r)^2, K = R / S: what a local change of the
     /// curvature does to the variance of the whitened noise.
     local: Vec<f64>,
+    /// Of link angles: plaquettes in doubt.
+    flux: Option<FluxKernel>,
 }
 
 /// The covariance at one x_a, and scratch to find it.
@@ -39,6 +45,8 @@ pub(crate) struct Shape {
     local: Vec<f64>,
     /// Peaks of the whitened zero mode.
     pub peaks: Offsets,
+    /// Of link angles.
+    flux: Option<FluxState>,
     scratch: Vec<f64>,
 }
 
@@ -48,8 +56,17 @@ impl Shape {
             deviation: vec![0.0; sites],
             local: vec![1.0; sites],
             peaks: Offsets::default(),
+            flux: None,
             scratch: vec![0.0; sites],
         }
+    }
+
+    /// For link angles on `lattice`.
+    ///
+    /// # Errors
+    /// Those of [`FluxState::new`].
+    pub fn of_links(lattice: &Lattice) -> Result<Self> {
+        Ok(Shape { flux: Some(FluxState::new(lattice)?), ..Shape::new(lattice.values()) })
     }
 
     /// Turns white noise z into Lambda S z.
@@ -60,7 +77,7 @@ impl Shape {
 
     /// -log of the density of the white noise z behind `coloured`, which is overwritten, up to normalisation:
     /// |z|^2 / 2 and what the peaks add.
-    pub fn whitened_cost(&mut self, fourier: &mut LatticeFourier, coloured: &mut [f64]) -> f64 {
+    fn whitened_cost(&mut self, fourier: &mut LatticeFourier, coloured: &mut [f64]) -> f64 {
         coloured.iter_mut().zip(&self.local).for_each(|(value, lambda)| *value /= lambda);
         self.scratch.iter_mut().zip(&self.deviation).for_each(|(weight, s)| *weight = 1.0 / (s * s));
         0.5 * fourier.quadratic_form(coloured, &self.scratch)
@@ -82,7 +99,9 @@ impl ReverseKernel {
             local.iter_mut().for_each(|value| *value *= transition.data_weight.powi(2));
         }
         let log_determinant = deviation.iter().map(|&s| libm::log(s)).sum();
-        ReverseKernel { transition, signal, posterior, deviation, log_determinant, local }
+        let flux = posterior.flux.clone();
+        let flux = flux.map(|response| FluxKernel::new(response, &transition, (&posterior.variance, &deviation)));
+        ReverseKernel { transition, signal, posterior, deviation, log_determinant, local, flux }
     }
 
     /// Finds the covariance that belongs to `scaled` (x_a / f_a) and its denoised field, and returns log F - log B
@@ -95,13 +114,36 @@ impl ReverseKernel {
             shape.deviation.copy_from_slice(&self.deviation);
             shape.local.fill(1.0);
             self.shape_peaks(given, shape);
-            return self.log_determinant - forward;
+            let flux = match (&self.flux, &mut shape.flux) {
+                (Some(kernel), Some(state)) => state.set(kernel, denoised),
+                _ => 0.0,
+            };
+            return self.log_determinant + flux - forward;
         };
         let undecided = given.map_or(0.0, |given| given.between());
         let spectrum = self.shape_spectrum(response, (denoised, undecided), shape);
         self.shape_peaks(given, shape);
         let local = self.shape_local(response, fourier, denoised, shape);
         spectrum + local - forward
+    }
+
+    /// Turns normal noise into noise of the shape's law but for the colour, and returns what -log of its density has
+    /// beyond |z|^2 / 2.
+    pub fn spread(&self, stream: &Stream, level: u32, shape: &mut Shape, noise: &mut [f64]) -> f64 {
+        let peaks = shape.peaks.shift(stream, level, noise);
+        match (&self.flux, &mut shape.flux) {
+            (Some(kernel), Some(state)) => peaks + state.spread(kernel, stream, level, noise),
+            _ => peaks,
+        }
+    }
+
+    /// -log of the density of the noise behind `coloured`, which is overwritten, up to normalisation.
+    pub fn cost(&self, fourier: &mut LatticeFourier, shape: &mut Shape, coloured: &mut [f64]) -> f64 {
+        let flux = match (&self.flux, &mut shape.flux) {
+            (Some(kernel), Some(state)) => state.coloured_excess(kernel, coloured),
+            _ => 0.0,
+        };
+        flux + shape.whitened_cost(fourier, coloured)
     }
 
     fn shape_peaks(&self, given: Option<TwoPeaks>, shape: &mut Shape) {
@@ -200,7 +242,7 @@ mod tests {
         };
         let schedule = Schedule::variance_expanding(25.0).unwrap();
         let zero_mode = Some(ZeroMode { peak: 3.0, variance: 0.5 });
-        let posterior = Posterior { variance, response: Some(response), zero_mode };
+        let posterior = Posterior { variance, response: Some(response), zero_mode, flux: None };
         ReverseKernel::new(Transition::new(&schedule, 0.1, 0.5), 1.0, posterior, fourier)
     }
 

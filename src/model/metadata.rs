@@ -3,7 +3,7 @@
 use super::modes::covariance_classes;
 use super::points::{Condition, TrainingPoint};
 use crate::action::ActionRecord;
-use crate::diffusion::{Schedule, ZeroMode};
+use crate::diffusion::{FLUX_BINS, Schedule, ZeroMode};
 use crate::error::{Error, Result, require_finite, require_length};
 use crate::lattice::Lattice;
 use crate::nn::UNetShape;
@@ -75,7 +75,7 @@ pub struct PosteriorTable {
 }
 
 /// One noise level of a [`PosteriorTable`]; arrays hold one value a class of [`Metadata::covariance`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PosteriorRow {
     /// ln sigma.
     pub log_noise: f64,
@@ -91,6 +91,25 @@ pub struct PosteriorRow {
     pub curvature: [f64; 2],
     /// `diffusion::Response::local_variance`.
     pub local_variance: f64,
+    /// Of link angles: share and mean squared error of the plaquettes by bin of that of the denoised links
+    /// (`diffusion::FluxResponse`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plaquettes: Vec<[f64; 2]>,
+}
+
+impl std::fmt::Debug for PosteriorRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Fingerprints rest on this text: what came later is shown only where it says something.
+        let mut text = f.debug_struct("PosteriorRow");
+        text.field("log_noise", &self.log_noise).field("variance", &self.variance);
+        text.field("mean_square", &self.mean_square).field("linear", &self.linear);
+        text.field("quadratic", &self.quadratic).field("curvature", &self.curvature);
+        text.field("local_variance", &self.local_variance);
+        if !self.plaquettes.is_empty() {
+            text.field("plaquettes", &self.plaquettes);
+        }
+        text.finish()
+    }
 }
 
 impl PosteriorTable {
@@ -117,6 +136,10 @@ impl PosteriorTable {
             let scalars = [row.log_noise, row.mean_square[0], row.curvature[0], row.curvature[1], row.local_variance];
             require_finite("posterior table", &scalars)?;
             positive("deviation of the mean square", &row.mean_square[1..])?;
+            if !row.plaquettes.is_empty() {
+                require_length("bins of plaquettes", row.plaquettes.len(), FLUX_BINS)?;
+                require_finite("bins of plaquettes", row.plaquettes.as_flattened())?;
+            }
         }
         Ok(())
     }

@@ -102,6 +102,35 @@ impl Model {
         conditions.iter().map(|condition| condition.value(action)).collect()
     }
 
+    /// A model of link angles at another coupling than it was trained at: the same network, around it the linear part of the
+    /// plaquette moments there, which also scale its output, and its errors in proportion. Exact kernels stay exact with
+    /// it; its acceptance falls with the distance.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a model of scalar fields, a network that sees the coupling (use [`Model::at`]), or
+    /// impossible moments.
+    pub fn with_plaquettes(&self, moments: PlaquetteMoments, action: ActionRecord) -> Result<Self> {
+        let old = &self.metadata;
+        if old.plaquettes.is_none() || !old.conditions.is_empty() {
+            let expected = "a model of link angles whose network sees no coupling";
+            return Err(Error::invalid("model", format!("{:?}", old.conditions), expected));
+        }
+        let lattice = old.lattice()?;
+        let (class, classes) = covariance_classes(&lattice, old.network.reach);
+        let covariance = moments.covariance(&lattice, &class, classes);
+        let mut posterior = old.posterior.clone();
+        for row in &mut posterior.rows {
+            let xi = libm::exp(2.0 * row.log_noise);
+            let wiener = |c: f64| c * xi / (c + xi);
+            for (variance, (old, new)) in row.variance.iter_mut().zip(old.covariance.iter().zip(&covariance)) {
+                *variance *= wiener(*new) / wiener(*old);
+            }
+        }
+        let metadata =
+            Metadata { plaquettes: Some(moments), action: Some(action), covariance, posterior, ..old.clone() };
+        Model::new(metadata, self.parameters.clone())
+    }
+
     /// The same network on another lattice, or at other couplings of its action.
     ///
     /// The weights carry over; the Gaussian part is that measured there, if the network was trained there, and
@@ -187,6 +216,12 @@ fn between(mut tables: Vec<(Vec<f64>, Tables)>, target: &[f64]) -> Result<Tables
         quadratic: each(&a.quadratic, &b.quadratic, &linear),
         curvature: std::array::from_fn(|i| linear(a.curvature[i], b.curvature[i])),
         local_variance: linear(a.local_variance, b.local_variance).max(0.0),
+        plaquettes: a
+            .plaquettes
+            .iter()
+            .zip(&b.plaquettes)
+            .map(|(a, b)| std::array::from_fn(|i| linear(a[i], b[i]).max(0.0)))
+            .collect(),
     });
     // Tables of points trained together have the same rows; without one at an end there is none between.
     let same = below.posterior.rows.len() == above.posterior.rows.len();

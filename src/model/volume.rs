@@ -102,6 +102,7 @@ fn carry_row(
         quadratic: map.carry(&row.quadratic).into_iter().map(|value| value * ratio * ratio).collect(),
         curvature: row.curvature,
         local_variance: row.local_variance,
+        plaquettes: row.plaquettes.clone(),
     }
 }
 

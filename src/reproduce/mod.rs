@@ -10,4 +10,5 @@ pub mod sites;
 pub mod systems;
 pub mod toy;
 pub mod two_peak;
+pub mod u1_chains;
 pub mod weights;

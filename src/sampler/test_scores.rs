@@ -55,7 +55,7 @@ impl Score for TwoPeaks {
     }
     fn posterior(&self, noise: f64) -> Posterior {
         let variance = self.covariance.iter().map(|c| c * noise * noise / (c + noise * noise)).collect();
-        Posterior { variance, response: None, zero_mode: None }
+        Posterior { variance, response: None, zero_mode: None, flux: None }
     }
     fn fingerprint(&self) -> u64 {
         0

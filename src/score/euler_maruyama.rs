@@ -37,7 +37,7 @@ impl Score for EulerMaruyamaNoise {
 
     fn posterior(&self, noise: f64) -> Posterior {
         let variance = vec![noise * noise; self.0.covariance().len()];
-        Posterior { variance, response: None, zero_mode: None }
+        Posterior { variance, response: None, zero_mode: None, flux: None }
     }
 
     fn zero_mode(&self) -> Option<ZeroMode> {

@@ -70,7 +70,7 @@ impl Score for GaussianScore {
     }
 
     fn posterior(&self, noise: f64) -> Posterior {
-        Posterior { variance: wiener_error(&self.covariance, noise), response: None, zero_mode: None }
+        Posterior { variance: wiener_error(&self.covariance, noise), response: None, zero_mode: None, flux: None }
     }
 
     fn fingerprint(&self) -> u64 {

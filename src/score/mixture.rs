@@ -169,6 +169,7 @@ impl Score for MixtureScore {
             variance: white_covariance(self.lattice.sites(), &variances, &vec![0.0; n]),
             response: None,
             zero_mode: None,
+            flux: None,
         }
     }
 

@@ -12,7 +12,7 @@ use super::links::{FREE, LINK_INPUTS, LinkPart};
 use super::native_derivatives::NativeDifferential;
 use super::preconditioning::{INPUTS, INPUTS_WITH_MAGNETISATION, Preconditioning};
 use super::{Differential, Evaluator, Score, Team, smallest_noise};
-use crate::diffusion::{Posterior, Response, Schedule, ZeroMode};
+use crate::diffusion::{FluxResponse, Posterior, Response, Schedule, ZeroMode};
 use crate::error::{Error, Result, require_length};
 use crate::lattice::Lattice;
 use crate::model::{Model, Modes, PosteriorRow, covariance_classes};
@@ -26,9 +26,18 @@ use std::sync::Arc;
 /// much narrower than itself.
 const NARROWEST_PEAK: f64 = 0.15;
 
+/// The same of link angles, above that of a lattice field: plaquettes are nearly independent, and the error of
+/// one step from a third of the narrowest deviation to none is not seen.
+const LINKS: f64 = 4.0;
+
 /// Smallest noise of a training, given the covariance and the reach of the network.
 pub(crate) fn smallest_noise_with_reach(covariance: &[f64], reach: usize) -> f64 {
-    smallest_noise(covariance) * if reach == 0 { NARROWEST_PEAK } else { 1.0 }
+    let factor = match reach {
+        0 => NARROWEST_PEAK,
+        _ if covariance.contains(&FREE) => LINKS,
+        _ => 1.0,
+    };
+    smallest_noise(covariance) * factor
 }
 
 /// A model ready for evaluation.
@@ -150,7 +159,7 @@ impl Score for NativeScore {
         let zero_mode = self.zero_mode();
         let table = &self.model.metadata().posterior;
         if table.rows.is_empty() {
-            return Posterior { variance, response: None, zero_mode };
+            return Posterior { variance, response: None, zero_mode, flux: None };
         }
         let (below, above, fraction) = table.bracket(libm::log(noise));
         let mix = |low: f64, high: f64| (1.0 - fraction) * low + fraction * high;
@@ -167,7 +176,13 @@ impl Score for NativeScore {
             *variance *= mix(ratio(below, class as usize), ratio(above, class as usize));
         }
         if !self.has_response() {
-            return Posterior { variance, response: None, zero_mode };
+            let bins = below.plaquettes.iter().zip(&above.plaquettes);
+            let bins: Vec<[f64; 2]> = bins.map(|(a, b)| std::array::from_fn(|i| mix(a[i], b[i]))).collect();
+            let flux = (!bins.is_empty()).then(|| FluxResponse::new(&self.lattice, &bins));
+            if let Some(flux) = &flux {
+                flux.baseline(&mut variance[..self.lattice.sites()]);
+            }
+            return Posterior { variance, response: None, zero_mode, flux };
         }
         let expand = |low: &[f64], high: &[f64]| -> Vec<f64> {
             self.class.iter().map(|&class| mix(low[class as usize], high[class as usize])).collect()
@@ -182,7 +197,7 @@ impl Score for NativeScore {
             curvature: std::array::from_fn(|i| mix(below.curvature[i], above.curvature[i])),
             local_variance: mix(below.local_variance, above.local_variance),
         };
-        Posterior { variance, response: Some(response), zero_mode }
+        Posterior { variance, response: Some(response), zero_mode, flux: None }
     }
 
     fn of_links(&self) -> bool {

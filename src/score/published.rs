@@ -116,7 +116,7 @@ impl Score for PublishedScore {
                 *variance *= (1.0 - fraction) * ratio(below) + fraction * ratio(above);
             }
         }
-        Posterior { variance, response: None, zero_mode: None }
+        Posterior { variance, response: None, zero_mode: None, flux: None }
     }
 
     fn fingerprint(&self) -> u64 {

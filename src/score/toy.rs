@@ -94,7 +94,7 @@ impl Score for ToyScore {
     /// E Var(x_0 | x) by quadrature over x, relative error below 1e-6.
     fn posterior(&self, noise: f64) -> Posterior {
         let variance = self.nodes(noise).iter().map(|(weight, _, variance)| weight * variance).sum();
-        Posterior { variance: vec![variance; self.lattice.sites()], response: None, zero_mode: None }
+        Posterior { variance: vec![variance; self.lattice.sites()], response: None, zero_mode: None, flux: None }
     }
 
     /// Also well below the width of a well.

@@ -1,7 +1,8 @@
 //! The moments of the clean field given a noisy one, on configurations that did not train the network.
 
 use super::dataset::{Dataset, class_means};
-use crate::diffusion::{Response, TwoPeaks, ZeroMode};
+use crate::action::GaugeLinks;
+use crate::diffusion::{FLUX_BINS, FluxResponse, Response, TwoPeaks, ZeroMode};
 use crate::error::{Error, Result};
 use crate::fourier::LatticeFourier;
 use crate::model::{Metadata, Model, Modes, PosteriorRow, PosteriorTable, covariance_classes};
@@ -14,6 +15,8 @@ const ROWS: usize = 28;
 /// Configurations a row, and the most sites in them all (memory).
 const SAMPLES: usize = 4096;
 const MOST_SITES: usize = 1 << 22;
+/// Plaquettes that a bin's own mean is worth as much as the one below.
+const FEW: f64 = 20.0;
 /// Fields denoised together.
 const BATCH: usize = 64;
 
@@ -95,6 +98,8 @@ struct Measurement {
     clean: Vec<f64>,
     denoised: Vec<f64>,
     zero_mode: Option<ZeroMode>,
+    /// Of link angles.
+    links: Option<GaugeLinks>,
     /// Of a zero mode with two peaks: its law given each noisy sample.
     given: Vec<TwoPeaks>,
 }
@@ -103,6 +108,8 @@ impl Measurement {
     fn new(data: &Dataset, clean: Vec<f64>, metadata: &Metadata) -> Self {
         let (lattice, reach, zero_mode) = (data.lattice(), metadata.network.reach, metadata.zero_mode);
         let (class, classes) = covariance_classes(lattice, reach);
+        // Checked with the metadata.
+        let links = metadata.plaquettes.and_then(|_| GaugeLinks::new(lattice).ok());
         let fourier = (reach > 0 && lattice.components() == 1).then(|| LatticeFourier::new(lattice));
         let modes = match metadata.plaquettes {
             Some(_) => Modes::of_links(lattice),
@@ -110,7 +117,7 @@ impl Measurement {
         };
         let denoised = vec![0.0; clean.len()];
         let sites = lattice.values();
-        Measurement { modes, fourier, class, classes, sites, denoised, clean, zero_mode, given: vec![] }
+        Measurement { modes, fourier, class, classes, sites, denoised, clean, zero_mode, links, given: vec![] }
     }
 
     fn samples(&self) -> usize {
@@ -160,11 +167,33 @@ impl Measurement {
             quadratic: vec![0.0; self.classes],
             curvature: [0.0; 2],
             local_variance: 0.0,
+            plaquettes: self.plaquettes(&errors),
         };
         match self.fourier.is_some() {
             true => self.with_response(row, &variance, &by_class, &errors),
             false => row,
         }
+    }
+
+    /// Share and mean squared error of the plaquettes by bin of that of the denoised links. A bin of few takes part of
+    /// its value from the one below.
+    fn plaquettes(&self, errors: &[f64]) -> Vec<[f64; 2]> {
+        let Some(links) = &self.links else { return vec![] };
+        let mut sums = [[0.0; 2]; FLUX_BINS];
+        for (error, denoised) in errors.chunks_exact(self.sites).zip(self.denoised.chunks_exact(self.sites)) {
+            for plaquette in 0..links.sites() {
+                let sum = &mut sums[FluxResponse::bin(links.plaquette(denoised, plaquette))];
+                sum[0] += 1.0;
+                sum[1] += links.plaquette(error, plaquette).powi(2);
+            }
+        }
+        let total: f64 = sums.iter().map(|sum| sum[0]).sum();
+        let mut last = sums[0][1] / sums[0][0].max(1.0);
+        sums.map(|[count, square]| {
+            last = (square + FEW * last) / (count + FEW);
+            [rounded(count / total), rounded(last)]
+        })
+        .to_vec()
     }
 
     /// The row completed by how the covariance follows the state.

@@ -134,6 +134,11 @@ impl Refiner {
     pub fn new(model: Model, action: &ActionRecord, data: Option<Dataset>, options: RefineOptions) -> Result<Self> {
         options.validate()?;
         let score = NativeScore::new(model.clone())?;
+        if score.of_links() {
+            let expected =
+                "a model of a scalar field: that of link angles has no gradient of Var(log w) in this version";
+            return Err(Error::invalid("model", "one of link angles", expected));
+        }
         let lattice = score.lattice().clone();
         if let Some(data) = data.as_ref().filter(|data| *data.lattice() != lattice) {
             return Err(Error::shape("lattice of the data", data.lattice().extents(), lattice.extents()));

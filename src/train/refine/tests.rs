@@ -30,6 +30,7 @@ fn model(curvature: [f64; 2], weights: f64) -> Model {
             quadratic: vec![0.02; classes],
             curvature,
             local_variance: 0.0,
+            plaquettes: vec![],
         }
     };
     let (layout, stream) = (UNet::new(&network, &lattice).unwrap().layout().clone(), Stream::new(3, 0, 0).unwrap());

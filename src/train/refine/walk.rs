@@ -126,7 +126,7 @@ impl Walker {
             self.denoise(shared.score, level, x_a);
             log_ratio += level.kernel.shape(&mut self.fourier, &self.scaled, &self.denoised, &mut self.shape);
             stream.normals(Purpose::Reverse, index as u32, &mut self.noise);
-            let peaks = self.shape.peaks.shift(stream, index as u32, &mut self.noise);
+            let peaks = level.kernel.spread(stream, index as u32, &mut self.shape, &mut self.noise);
             log_ratio += 0.5 * square(&self.noise) + peaks;
             self.shape.colour(&mut self.fourier, &self.noise, &mut self.coloured);
             for (site, x_b) in x_b.iter_mut().enumerate() {
@@ -170,7 +170,7 @@ impl Walker {
                 *z = x_b[site] - level.kernel.mean(x_a[site], self.denoised[site]);
             }
             log_ratio += level.kernel.shape(&mut self.fourier, &self.scaled, &self.denoised, &mut self.shape);
-            log_ratio += self.shape.whitened_cost(&mut self.fourier, &mut self.coloured);
+            log_ratio += level.kernel.cost(&mut self.fourier, &mut self.shape, &mut self.coloured);
             log_ratio += log_forward(&level.kernel, x_b, x_a);
         }
         self.weigh(log_ratio, path)

@@ -7,6 +7,7 @@ mod kernels;
 mod published;
 mod toy;
 mod two_peak;
+mod u1_chains;
 mod weights;
 
 use super::common::{Failure, Global, Reporter};
@@ -31,6 +32,9 @@ pub struct Options {
     /// Draw the scans of phi4-acceptance-* into this folder, as SVG
     #[arg(long, value_name = "FOLDER")]
     plots: Option<PathBuf>,
+    /// Keep the networks of u1-chains in this folder
+    #[arg(long, value_name = "FOLDER")]
+    models: Option<PathBuf>,
 }
 
 /// What can be reproduced.
@@ -64,6 +68,9 @@ enum Experiment {
     /// phi^4: tau_int(|M|) and the cost of an independent configuration on 32 x 32 by HMC, tuned HMC, path, and HMC with
     /// renoise or path; needs --model (about 20 minutes, on one thread)
     Phi4Autocorrelation,
+    /// U(1): exact chains at beta = 1 to 11 on 16 x 16, each network trained by the chain with the one below, beside HMC and
+    /// charge shifts (about 20 minutes)
+    U1Chains,
 }
 
 /// Runs the command.
@@ -75,6 +82,9 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let drawn = matches!(options.experiment, Phi4AcceptanceKappa | Phi4AcceptanceVolume | Phi4AcceptanceTraining);
     if options.plots.is_some() && !drawn {
         return Err(Error::invalid("--plots", "given", "nothing: only phi4-acceptance-* draw plots").into());
+    }
+    if options.models.is_some() && !matches!(options.experiment, Experiment::U1Chains) {
+        return Err(Error::invalid("--models", "given", "nothing: only u1-chains keeps networks").into());
     }
     let scans =
         |name: &str, scans: &[Scan]| acceptance::run(global, options.quick, name, scans, options.plots.as_deref());
@@ -91,6 +101,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         Experiment::Phi4AcceptanceKappa => scans("phi4-acceptance-kappa", &[Scan::Kappa]),
         Experiment::Phi4AcceptanceVolume => scans("phi4-acceptance-volume", &[Scan::Volume]),
         Experiment::Phi4AcceptanceTraining => scans("phi4-acceptance-training", &[Scan::Configurations, Scan::Steps]),
+        Experiment::U1Chains => u1_chains::run(global, options.quick, options.models.as_deref()),
         Experiment::Phi4Autocorrelation => autocorrelation::run(global, options.quick, options.model.as_deref()),
     }
 }

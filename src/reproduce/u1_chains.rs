@@ -1,0 +1,409 @@
+//! Two-dimensional U(1) gauge theory through the topological freeze: exact chains up a ladder of couplings, each
+//! network trained on what the exact chain with the network of the rung below gives, beside HMC and charge shifts.
+
+use crate::action::{ActionRecord, GaugeLinks, finite_action};
+use crate::analysis::{Estimate, GaugeSeries, GaugeSummary, U1Exact, gamma_method};
+use crate::error::{Error, Result};
+use crate::kernel::hmc::HmcOptions;
+use crate::kernel::{Chain, ChainOptions, Composition, Kernel, Outcome};
+use crate::lattice::Lattice;
+use crate::model::Model;
+use crate::sampler::{GaugeOptions, GaugeSampler};
+use crate::score::{NativeScore, PlaquetteMoments, Score};
+use crate::train::{Dataset, TrainOptions, Trainer};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Integrated autocorrelation times of Q by HMC on 16 x 16, for comparison: another program's, its trajectories of unit length.
+pub const REFERENCE_TAU: [(f64, f64); 4] = [(1.0, 1.0), (3.0, 13.0), (5.0, 384.0), (7.0, 6806.0)];
+
+/// How much of everything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effort {
+    /// Extent along both axes.
+    pub extent: usize,
+    /// Couplings, ascending; the first must be one at which HMC moves the charge.
+    pub betas: Vec<f64>,
+    /// Configurations that train each network, and updates between two of them.
+    pub configurations: usize,
+    /// See `configurations`.
+    pub spacing: usize,
+    /// Training.
+    pub train: TrainOptions,
+    /// Measured updates of HMC, of HMC with charge shifts, and of HMC with renoise.
+    pub updates: [usize; 3],
+    /// Lengths that HMC is tuned over, with trajectories each.
+    pub lengths: Vec<f64>,
+    /// See `lengths`.
+    pub scan: usize,
+    /// Levels and noises of t* that renoise is tuned over, with proposals each.
+    pub levels: Vec<usize>,
+    /// See `levels`.
+    pub noises: Vec<f64>,
+    /// See `levels`.
+    pub proposals: usize,
+    /// Seed of everything.
+    pub seed: u64,
+}
+
+impl Effort {
+    /// What is recorded, or with `quick` a run of under two minutes.
+    pub fn new(quick: bool, seed: u64, threads: usize) -> Self {
+        let train = TrainOptions {
+            channels: vec![8],
+            embedding: 32,
+            batch: 64,
+            steps: 4000,
+            seed,
+            threads,
+            largest_noise: Some(1.05),
+            ..TrainOptions::default()
+        };
+        let effort = Effort {
+            extent: 16,
+            betas: vec![1.0, 3.0, 5.0, 7.0, 9.0, 11.0],
+            configurations: 8192,
+            spacing: 4,
+            train: train.clone(),
+            updates: [400_000, 100_000, 30_000],
+            lengths: vec![0.5, 1.0, 2.0, 3.0, 4.0],
+            scan: 20_000,
+            levels: vec![6, 8, 12, 20],
+            noises: vec![0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8],
+            proposals: 300,
+            seed,
+        };
+        match quick {
+            false => effort,
+            true => Effort {
+                extent: 8,
+                betas: vec![1.0, 3.0],
+                configurations: 1024,
+                spacing: 2,
+                train: TrainOptions { steps: 600, ..train },
+                updates: [20_000, 20_000, 6000],
+                lengths: vec![1.0, 2.0],
+                scan: 2000,
+                levels: vec![6],
+                noises: vec![0.5, 0.7],
+                proposals: 100,
+                ..effort
+            },
+        }
+    }
+
+    fn lattice(&self) -> Result<Lattice> {
+        Lattice::new(&[self.extent, self.extent])?.with_components(2)
+    }
+}
+
+/// One chain.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its name in tables.
+    pub name: &'static str,
+    /// Measured updates; each applies every kernel once.
+    pub updates: usize,
+    /// Wall time of an update on one thread, without measurements and warm-up.
+    pub seconds: f64,
+    /// Accepted share of the last kernel.
+    pub acceptance: Estimate,
+    /// All observables.
+    pub summary: GaugeSummary,
+    /// Mean of the squared change of Q in an update.
+    pub charge_steps: f64,
+}
+
+impl Run {
+    /// tau_int(Q) in updates, as measured where the series is at least a hundred of them long; otherwise from the diffusion
+    /// of the charge, 2 <Q^2> / <(dQ)^2>, which is the autocorrelation time of steps of +-1; true: estimated so. Infinite when Q
+    /// never moved.
+    pub fn tau_charge(&self, charge_squared: f64) -> (f64, bool) {
+        let measured = self.summary.charge.tau_int;
+        match measured * 100.0 < self.updates as f64 && self.charge_steps > 0.0 {
+            true => (measured, false),
+            false => (2.0 * charge_squared / self.charge_steps, true),
+        }
+    }
+
+    /// The observables with exact values: name, estimate, exact value, z.
+    pub fn comparisons(&self, exact: &U1Exact) -> Vec<(&'static str, Estimate, f64, f64)> {
+        let mut rows = vec![("plaquette", self.summary.plaquette(), exact.plaquette())];
+        for (name, side) in [("W2x2", 2), ("W3x3", 3), ("W4x4", 4)] {
+            if let Some(estimate) = self.summary.wilson_loop(side, side) {
+                rows.push((name, estimate, exact.wilson_loop(side, side)));
+            }
+        }
+        rows.push(("Q2", self.summary.charge_squared, exact.charge_squared()));
+        for (name, charge) in [("P_Q0", 0), ("P_Q1", 1), ("P_Q2", 2), ("P_Q3", 3)] {
+            let probability = exact.charge_probability(charge);
+            // A sector of a few visits has no error worth the name.
+            if probability * self.updates as f64 > 200.0 {
+                rows.push((name, self.summary.sectors[charge as usize], probability));
+            }
+        }
+        rows.into_iter().map(|(name, estimate, exact)| (name, estimate, exact, estimate.z_value(exact))).collect()
+    }
+}
+
+/// What renoise was tuned to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tuned {
+    /// Noise of t*.
+    pub noise: f64,
+    /// Score evaluations up, and as many down.
+    pub levels: usize,
+    /// Acceptance and mean squared change of Q of an update, from the tuning.
+    pub acceptance: f64,
+    /// See `acceptance`.
+    pub charge_steps: f64,
+}
+
+/// Everything at one coupling.
+#[derive(Clone, Debug)]
+pub struct Rung {
+    /// Coupling.
+    pub beta: f64,
+    /// Exact values.
+    pub exact: U1Exact,
+    /// Where the training configurations came from.
+    pub source: &'static str,
+    /// The network.
+    pub model: Model,
+    /// Wall time of the training.
+    pub training: f64,
+    /// Renoise.
+    pub tuned: Tuned,
+    /// Length of the HMC trajectories.
+    pub length: f64,
+    /// HMC, HMC with charge shifts, HMC with renoise.
+    pub runs: Vec<Run>,
+}
+
+/// Climbs the ladder. `done` gets every rung when it is finished; `say` is told what happens.
+///
+/// # Errors
+/// None that a caller can cause but an impossible effort.
+pub fn climb(effort: &Effort, say: &mut dyn FnMut(&str), done: &mut dyn FnMut(&Rung)) -> Result<Vec<Rung>> {
+    let mut rungs: Vec<Rung> = vec![];
+    for &beta in &effort.betas {
+        let rung = step(effort, beta, rungs.last(), say)?;
+        done(&rung);
+        rungs.push(rung);
+    }
+    Ok(rungs)
+}
+
+fn step(effort: &Effort, beta: f64, below: Option<&Rung>, say: &mut dyn FnMut(&str)) -> Result<Rung> {
+    let lattice = effort.lattice()?;
+    let exact = U1Exact::new(&lattice, beta)?;
+    let (data, source) = match below {
+        None => (from_hmc(effort, beta)?, "HMC"),
+        Some(rung) => (from_below(effort, beta, rung, &exact)?, "HMC with renoise by the network of the rung below"),
+    };
+    say(&format!("beta = {beta}: {} configurations by {source}", data.len()));
+    let clock = Instant::now();
+    let mut trainer = Trainer::new(data.clone(), Some(ActionRecord::u1(beta)), effort.train.clone())?;
+    while !trainer.is_finished() {
+        trainer.step()?;
+    }
+    let model = trainer.finish()?;
+    let training = clock.elapsed().as_secs_f64();
+    say(&format!("beta = {beta}: trained in {training:.0} s, loss {:.4}", trainer.progress().loss));
+    let score: Arc<dyn Score> = Arc::new(NativeScore::new(model.clone())?);
+    let tuned = tune(effort, &score, &data, beta)?;
+    let length = tune_length(effort, beta)?;
+    let hmc = hmc(length);
+    let renoise = Kernel::Renoise { time: score.schedule().time_of_noise(tuned.noise) };
+    let plans: [(&'static str, Vec<Kernel>); 3] = [
+        ("HMC", vec![hmc]),
+        ("HMC + charge shift", vec![hmc, Kernel::ChargeShift]),
+        ("HMC + renoise", vec![hmc, renoise]),
+    ];
+    let start = data.field(data.held_out().start)?;
+    let mut runs = vec![];
+    for (index, (name, kernels)) in plans.iter().enumerate() {
+        let chain = composition(effort, &score, kernels, tuned.levels, 10 * index as u32)?;
+        runs.push(run(name, chain, beta, &start, effort.updates[index])?);
+    }
+    Ok(Rung { beta, exact, source, model, training, tuned, length, runs })
+}
+
+fn hmc(length: f64) -> Kernel {
+    let steps = (5.0 * length).ceil().max(3.0) as usize;
+    Kernel::Hmc(HmcOptions { trajectory_length: length, steps, ..HmcOptions::default() })
+}
+
+/// Configurations where HMC needs no help; no charge shifts.
+fn from_hmc(effort: &Effort, beta: f64) -> Result<Dataset> {
+    let lattice = effort.lattice()?;
+    let options = GaugeOptions { charge_shifts: 0, ..GaugeOptions::default() };
+    let mut sampler = GaugeSampler::with_options(&lattice, beta, effort.seed, 0, options)?;
+    sampler.thermalise(200)?;
+    let mut fields = Vec::with_capacity(effort.configurations * lattice.values());
+    for _ in 0..effort.configurations {
+        fields.extend(sampler.next_configuration()?.iter().map(|&angle| angle as f32));
+    }
+    Dataset::new(lattice, fields)
+}
+
+/// Configurations of the exact chain at `beta` that uses the network of the rung below, with the moments of the plaquette that are
+/// exact at `beta`.
+fn from_below(effort: &Effort, beta: f64, below: &Rung, exact: &U1Exact) -> Result<Dataset> {
+    let lattice = effort.lattice()?;
+    let moments = PlaquetteMoments { cosine: exact.plaquette(), sine_square: exact.plaquette() / beta };
+    let model = below.model.with_plaquettes(moments, ActionRecord::u1(beta))?;
+    let score: Arc<dyn Score> = Arc::new(NativeScore::new(model)?);
+    let levels = effort.levels.iter().copied().max().unwrap_or(10);
+    let renoise = Kernel::Renoise { time: score.schedule().time_of_noise(below.tuned.noise) };
+    let mut chain = composition(effort, &score, &[hmc(1.0), renoise], levels, 50)?;
+    let mut action = ActionRecord::u1(beta).build(&lattice)?;
+    let mut field = vec![0.0; lattice.values()];
+    let mut fields = Vec::with_capacity(effort.configurations * lattice.values());
+    for update in 0..100 + effort.configurations * effort.spacing {
+        chain.step(&mut field, &mut *action)?;
+        if update >= 100 && (update - 100) % effort.spacing == 0 {
+            fields.extend(field.iter().map(|&angle| crate::action::reduce(angle) as f32));
+        }
+    }
+    Dataset::new(lattice, fields)
+}
+
+fn composition(
+    effort: &Effort,
+    score: &Arc<dyn Score>,
+    kernels: &[Kernel],
+    levels: usize,
+    number: u32,
+) -> Result<Composition> {
+    let part = |(index, &kernel): (usize, &Kernel)| {
+        let (seed, chain) = (effort.seed, 100 + number + index as u32);
+        let options = ChainOptions { kernel, levels, seed, chain, threads: 1, ..ChainOptions::default() };
+        match kernel.needs_score() {
+            true => Chain::new(score.clone(), options),
+            false => Chain::without_score(score.lattice(), options),
+        }
+    };
+    Composition::new(kernels.iter().enumerate().map(part).collect::<Result<_>>()?)
+}
+
+/// The t* and the levels that change the squared charge most for each score evaluation, on configurations that did not
+/// train the network.
+fn tune(effort: &Effort, score: &Arc<dyn Score>, data: &Dataset, beta: f64) -> Result<Tuned> {
+    let links = GaugeLinks::new(score.lattice())?;
+    let mut action = ActionRecord::u1(beta).build(score.lattice())?;
+    let mut best: Option<(f64, Tuned)> = None;
+    for &levels in &effort.levels {
+        for &noise in &effort.noises {
+            let kernel = Kernel::Renoise { time: score.schedule().time_of_noise(noise) };
+            let options = ChainOptions { kernel, levels, seed: effort.seed, chain: 99, ..ChainOptions::default() };
+            let mut chain = Chain::new(score.clone(), options)?;
+            let (mut acceptance, mut charge_steps) = (0.0, 0.0);
+            for proposal in 0..effort.proposals {
+                let field = data.field(data.held_out().start + proposal % data.held_out().len())?;
+                let before = finite_action(&mut *action, &field)?.unwrap_or(f64::NAN);
+                let (proposed, log_hastings) = chain.propose(&field)?;
+                let proposed = proposed.to_vec();
+                let after = finite_action(&mut *action, &proposed)?.unwrap_or(f64::NAN);
+                let weight = libm::exp((log_hastings - after + before).min(0.0)) / effort.proposals as f64;
+                let change = links.topological_charge(&proposed)? - links.topological_charge(&field)?;
+                acceptance += weight;
+                charge_steps += weight * (change * change) as f64;
+                chain.resolve(f64::NAN)?;
+            }
+            // HMC beside it costs about as much as two evaluations.
+            let worth = charge_steps / (levels + 1) as f64;
+            if best.as_ref().is_none_or(|(most, _)| worth > *most) {
+                best = Some((worth, Tuned { noise, levels, acceptance, charge_steps }));
+            }
+        }
+    }
+    best.map(|(_, tuned)| tuned).ok_or_else(|| Error::invalid("effort", "no levels or noises", "at least one of each"))
+}
+
+/// The length of least tau_int(plaquette) times evaluations, the same on every machine. (The charge decides only where it moves.)
+fn tune_length(effort: &Effort, beta: f64) -> Result<f64> {
+    let lattice = effort.lattice()?;
+    let mut best = (f64::INFINITY, 1.0);
+    for &length in &effort.lengths {
+        let options = ChainOptions { kernel: hmc(length), seed: effort.seed, chain: 98, ..ChainOptions::default() };
+        let chain = Composition::new(vec![Chain::without_score(&lattice, options)?])?;
+        let run = run("HMC", chain, beta, &vec![0.0; lattice.values()], effort.scan)?;
+        let Kernel::Hmc(HmcOptions { steps, .. }) = options.kernel else { continue };
+        // The charge where it can be seen to move, else the plaquette.
+        let moves = run.charge_steps * run.updates as f64;
+        let tau = if moves > 400.0 { 1.0 / run.charge_steps } else { run.summary.plaquette().tau_int };
+        let cost = tau * (steps + 2) as f64 / run.acceptance.value.max(1e-3).min(1.0);
+        if cost < best.0 {
+            best = (cost, length);
+        }
+    }
+    Ok(best.1)
+}
+
+fn run(name: &'static str, mut chain: Composition, beta: f64, start: &[f64], updates: usize) -> Result<Run> {
+    let lattice = chain_lattice(start)?;
+    let mut action = ActionRecord::u1(beta).build(&lattice)?;
+    let (mut field, mut series) = (start.to_vec(), GaugeSeries::new(&lattice)?);
+    let (mut accepted, mut spent) = (vec![], Duration::ZERO);
+    for update in 0..updates + updates / 20 {
+        let clock = Instant::now();
+        let outcomes = chain.step(&mut field, &mut *action)?;
+        let took = clock.elapsed();
+        if update >= updates / 20 {
+            spent += took;
+            accepted.push(f64::from(u8::from(outcomes.last() == Some(&Outcome::Accepted))));
+            series.measure(&field)?;
+        }
+    }
+    let charges = series.charge();
+    let steps = charges.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)).sum::<f64>();
+    Ok(Run {
+        name,
+        updates,
+        seconds: spent.as_secs_f64() / updates as f64,
+        acceptance: gamma_method(&[&accepted])?,
+        summary: GaugeSummary::new(&[&series])?,
+        charge_steps: steps / (charges.len() - 1) as f64,
+    })
+}
+
+fn chain_lattice(field: &[f64]) -> Result<Lattice> {
+    let extent = ((field.len() / 2) as f64).sqrt().round() as usize;
+    Lattice::new(&[extent, extent])?.with_components(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two rungs on 4 x 4. 54 z-values against 3.8: false alarm 0.8 per cent, seed fixed.
+    #[test]
+    fn every_rung_has_the_exact_law() {
+        let quick = Effort::new(true, 1, 1);
+        let effort = Effort {
+            extent: 4,
+            betas: vec![1.0, 2.0],
+            configurations: 256,
+            train: TrainOptions { channels: vec![4], embedding: 8, batch: 16, steps: 100, ..quick.train.clone() },
+            updates: [6000, 6000, 3000],
+            scan: 500,
+            noises: vec![0.6],
+            proposals: 40,
+            ..quick
+        };
+        let (mut told, mut seen) = (0, 0);
+        let rungs = climb(&effort, &mut |_| told += 1, &mut |_| seen += 1).unwrap();
+        assert!(told == 4 && seen == 2 && rungs[1].source != rungs[0].source);
+        for rung in &rungs {
+            for run in &rung.runs {
+                for (name, estimate, exact, z) in run.comparisons(&rung.exact) {
+                    assert!(z.abs() < 3.8, "beta {} {} {name}: {estimate:?} {exact}", rung.beta, run.name);
+                }
+                assert!(run.charge_steps > 0.0 && run.seconds > 0.0);
+            }
+            let (tau, estimated) = rung.runs[0].tau_charge(rung.exact.charge_squared());
+            assert!(!estimated && tau < 20.0, "{tau}");
+        }
+    }
+}
