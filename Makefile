@@ -9,14 +9,16 @@ THREADS ?= 2
 
 MODEL   := examples/models/phi4_16x16_kappa0.27.onnx
 VENV    := build/python
-LIBRARY := target/release/libstoq.so
 
-.PHONY: all build demo test campaign python bench model check figures header install clean
+.PHONY: all build demo test missing tools campaign valgrind tsan docs python julia bench model check figures header install \
+  install-files install-fortran dist clean
 
 all: build
 
+# Programs ask for the library by the number of its C ABI (build.rs), also where it was built.
 build:
 	$(CARGO) build --release
+	ln -sf $(SHARED) target/release/$(NAMED)
 
 # A C host code's own HMC chain, without and with stoq's update, on the committed model.
 demo: build
@@ -24,12 +26,46 @@ demo: build
 	examples/01_c_phi4_hmc/phi4_hmc $(MODEL) --threads $(THREADS)
 
 # Every test: Rust, C, and the model file against onnx.checker and ONNX Runtime.
-test: python
-	STOQ_PYTHON=$(CURDIR)/$(VENV)/bin/python STOQ_REQUIRE_PYTHON=1 $(CARGO) test --release
+test: python julia missing
+	STOQ_PYTHON=$(CURDIR)/$(VENV)/bin/python STOQ_REQUIRE_PYTHON=1 \
+	  $(if $(MISSING),,STOQ_REQUIRE_FORTRAN=1 STOQ_REQUIRE_PACKAGING=1) $(CARGO) test --release
+
+# What only some tests need. Those that lack their tool are skipped and say so; nothing is installed unasked.
+TOOLS   := gfortran cmake pkg-config
+MISSING := $(strip $(foreach tool,$(TOOLS),$(if $(shell command -v $(tool) 2>/dev/null),,$(tool))))
+
+missing:
+	@test -z "$(MISSING)" || echo "not here, so that their tests are skipped: $(MISSING) (on Debian, as root: make tools)"
+
+tools:
+	@test -z "$(MISSING)" || { apt-get update && apt-get install -y $(MISSING); }
+
+# The C and C++ tests under valgrind, in place of the compiler's sanitizers (some minutes).
+valgrind:
+	STOQ_VALGRIND=1 $(CARGO) test --release --test c_abi --test cpp_abi
+
+# Chains on many threads under ThreadSanitizer: a library of its own, built with it by the compiler's unstable option, for
+# the C program that shares a model and an action between threads.
+TSAN_TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+tsan:
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+	  $(CARGO) build --release --lib --no-default-features --target $(TSAN_TARGET) --target-dir build/tsan
+	ln -sf $(SHARED) build/tsan/$(TSAN_TARGET)/release/$(NAMED)
+	STOQ_TSAN_LIBRARY=$(CURDIR)/build/tsan/$(TSAN_TARGET)/release $(CARGO) test --release --test c_abi races
+
+# The reference of the C header and the guide, as HTML in build/docs.
+docs:
+	$(PYTHON) docs/build.py build/docs
 
 # The exactness test with chains eight times longer: errors below 0.5 % for ruined networks too (some ten minutes).
 campaign:
 	STOQ_EXACTNESS_SCALE=8 $(CARGO) test --release --test exactness networks_give -- --nocapture
+
+# Julia for the tests of its binding: the user's, else one under build/julia where that can be had (Debian); else they are
+# reported as skipped.
+julia:
+	@command -v julia >/dev/null || tests/julia/get_julia.sh build/julia >/dev/null || \
+	  echo "no julia: the tests of the Julia binding are skipped (STOQ_REQUIRE_JULIA=1 would make them fail)" >&2
 
 # Python packages for the tests of the model file; the library itself needs none.
 python: $(VENV)/ready
@@ -62,17 +98,51 @@ figures: build
 header:
 	STOQ_UPDATE_HEADER=1 $(CARGO) test --release --test header
 
+# Header, both libraries, the command line, and what pkg-config and CMake ask for. DESTDIR is for packagers.
 install: build
-	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
-	install -m 644 include/stoq.h include/stoq.hpp include/stoq_trainer.hpp $(DESTDIR)$(PREFIX)/include/
-	install -m 755 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/
-	install -m 644 target/release/libstoq.a $(DESTDIR)$(PREFIX)/lib/
-	install -m 755 target/release/stoq $(DESTDIR)$(PREFIX)/bin/
-	printf 'prefix=%s\nlibdir=$${prefix}/lib\nName: stoq\nDescription: exactly corrected diffusion-model updates for lattice field theory\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${libdir} -lstoq\nLibs.private: -lpthread -ldl -lm\n' \
-	  "$(PREFIX)" "$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/stoq.pc
+	$(MAKE) install-files
+
+# The same of libraries that are there already, in the folder BUILT.
+BUILT   ?= target/release
+LIBDIR  ?= $(PREFIX)/lib
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+ABI     := $(shell sed -n 's/^.define STOQ_ABI_VERSION //p' include/stoq.h)
+CONFIG   = $(DESTDIR)$(LIBDIR)/cmake/stoq
+FILL     = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@ABI@|$(ABI)|'
+ifeq ($(shell uname -s),Darwin)
+SHARED := libstoq.dylib
+NAMED  := libstoq.$(ABI).dylib
+else
+SHARED := libstoq.so
+NAMED  := libstoq.so.$(ABI)
+endif
+
+install-files:
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR)/pkgconfig $(CONFIG)
+	install -m 644 $(wildcard include/*.h include/*.hpp) $(DESTDIR)$(PREFIX)/include/
+	install -m 755 $(BUILT)/$(SHARED) $(DESTDIR)$(LIBDIR)/$(NAMED)
+	ln -sf $(NAMED) $(DESTDIR)$(LIBDIR)/$(SHARED)
+	install -m 644 $(BUILT)/libstoq.a $(DESTDIR)$(LIBDIR)/
+	test ! -x $(BUILT)/stoq || install -m 755 $(BUILT)/stoq $(DESTDIR)$(PREFIX)/bin/
+	$(FILL) packaging/stoq.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/stoq.pc
+	$(FILL) packaging/stoqConfig.cmake.in > $(CONFIG)/stoqConfig.cmake
+	$(FILL) packaging/stoqConfigVersion.cmake.in > $(CONFIG)/stoqConfigVersion.cmake
+	install -m 644 packaging/stoqTargets.cmake $(CONFIG)/
+
+# The Fortran module, next to them. Module files belong to the compiler FC that wrote them.
+install-fortran:
+	$(MAKE) -C bindings/fortran install PREFIX=$(PREFIX) BUILD=$(CURDIR)/build/fortran
+
+# The source with every crate that it needs, in one file: it builds without a network.
+dist:
+	packaging/dist.sh build/dist
 
 clean:
 	$(CARGO) clean
 	rm -rf build
+	$(MAKE) -C bindings/fortran clean
 	$(MAKE) -C examples/01_c_phi4_hmc clean
 	$(MAKE) -C examples/02_train_while_running clean
+	$(MAKE) -C examples/04_fortran_phi4 clean
+	$(MAKE) -C examples/06_c_u1 clean
+	$(MAKE) -C examples/08_c_mpi_phi4 clean

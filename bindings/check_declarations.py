@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compares what bindings/python declares for ctypes with include/stoq.h: constants, structs, callbacks, functions.
+"""Compares what the bindings declare with include/stoq.h: constants, structs, callbacks, functions. Here bindings/python,
+for ctypes; check_fortran.py has bindings/fortran.
 
     check_declarations.py [stoq.h]
 
@@ -12,6 +13,8 @@ import importlib.util
 import re
 import sys
 from pathlib import Path
+
+import check_fortran
 
 BINDINGS = Path(__file__).resolve().parent
 NUMBERS = {
@@ -39,10 +42,12 @@ class Header:
         text = re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.S)
         self.abi, self.numbers = abi, dict(NUMBERS)
         self.constants = {name: int(value) for name, value in re.findall(r"#define (STOQ_\w+) (-?\d+)", text)}
+        #: What the bindings that are no Python compare: the words of C, with its own numbers for stoq_status_t and so on.
+        self.texts, self.bodies, self.spelled = {}, {}, {}
         text = re.sub(r'^\s*#.*$|extern "C" \{|^\}\s*$', "", text, flags=re.M)
         self.structs, self.callbacks, self.functions, self.handles = {}, {}, {}, set()
         for body, name in re.findall(r"typedef struct \w+ \{(.*?)\} (\w+);", text, flags=re.S):
-            self.structs[name] = body
+            self.structs[name] = self.bodies[name] = body
         text = re.sub(r"typedef struct \w+ \{.*?\} \w+;", "", text, flags=re.S)
         statements = [" ".join(part.split()) for part in text.split(";") if part.strip()]
         for statement in statements:
@@ -54,10 +59,12 @@ class Header:
             self.handles.add(found[1])
         elif found := re.fullmatch(r"typedef (\w+) (\w+)", statement):
             self.numbers[found[2]] = self.numbers[found[1]]
+            self.spelled[found[2]] = found[1]
         elif found := re.fullmatch(r"typedef (.+?) ?\(\*(\w+)\)\((.*)\)", statement):
             self.callbacks[found[2]] = self.signature(found[1], found[3])
         elif found := re.fullmatch(r"(.+?[ *])(stoq_\w+)\((.*)\)", statement):
             self.functions[found[2]] = self.signature(found[1], found[3])
+            self.texts[found[2]] = found[1], found[3]
         else:
             raise SystemExit(f"stoq.h has a declaration that this script does not know: {statement}")
 
@@ -98,6 +105,14 @@ def compare(what, header, binding, faults):
             faults.append(f"{what} {name}: stoq.h {header[name]}, binding {binding[name]}")
 
 
+def julia_faults(path):
+    """Julia's are made from the header by a script of their own, which also compares."""
+    spec = importlib.util.spec_from_file_location("declare", BINDINGS / "julia" / "declare.py")
+    declare = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(declare)
+    return declare.faults(declare.Header(path.read_text(encoding="utf-8")), declare.TARGET.read_text(encoding="utf-8"))
+
+
 def main():
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else BINDINGS.parent / "include" / "stoq.h"
     abi, faults = declarations(), []
@@ -117,10 +132,14 @@ def main():
     compare("function", header.functions, abi.FUNCTIONS, faults)
     if abi.ABI_VERSION != header.constants["STOQ_ABI_VERSION"]:
         faults.append(f"ABI_VERSION = {abi.ABI_VERSION}, stoq.h has {header.constants['STOQ_ABI_VERSION']}")
+    in_fortran = check_fortran.check(header, faults)
+    faults += julia_faults(path)
     if faults:
         raise SystemExit("\n".join(faults))
     counts = len(header.functions), len(header.constants), len(header.structs), len(header.callbacks)
     print("declarations agree: {} functions, {} constants, {} structs, {} callbacks".format(*counts))
+    print(f"declarations of Fortran agree: {in_fortran} functions")
+    print("declarations of Julia agree")
 
 
 main()

@@ -26,9 +26,10 @@
  *     stoq_action_free(action);
  *     stoq_model_free(model);
  *
- * Kernels. A chain is one kernel: path, renoise, likelihood, MALA, HMC or local Metropolis, all exact;
- * Langevin is not. One kernel after the other on the same field is exact again, and ergodic if one of
- * them is. In C that is one call after the other, each chain with a number of its own (options.chain):
+ * Kernels. A chain is one kernel: path, renoise, likelihood, MALA, HMC, local Metropolis or, of U(1) gauge
+ * theory, charge shifts, all exact; Langevin is not. One kernel after the other on the same field is exact
+ * again, and ergodic if one of them is. In C that is one call after the other, each chain with a number of
+ * its own (options.chain):
  *
  *     for (int update = 0; update < warm; update++) { stoq_chain_step(hmc, phi, NULL); }   options.warm_up = 1
  *     stoq_chain_freeze(hmc);                                     before anything is measured
@@ -52,6 +53,10 @@
  *     stoq_trainer_finish(trainer, &model);                       frozen: now a chain may use it
  *
  * Until then the chain is yours alone: a model that still adapts (stoq_trainer_model()) is refused.
+ *
+ * Networks of other programs. stoq_model_open_with() opens a network that PyTorch or JAX exported to ONNX; it is
+ * evaluated by ONNX Runtime, whose library is loaded then, one in a process, and not before. A network that stoq
+ * trained needs none.
  *
  * Approximate tools are named so: generators (stoq_generator_t), densities (stoq_likelihood) and complex
  * Langevin (stoq_complex_langevin_t) do not sample exp(-S)/Z exactly, and are no kernels.
@@ -77,7 +82,8 @@
  * Errors. Every function that can fail returns stoq_status_t; stoq_last_error() is the sentence that
  * goes with it, on this thread. A call that fails has changed nothing: neither the field, nor other
  * buffers, nor the chain. A rejected move is no error. stoq does not print, exit, abort or unwind into
- * its caller; it reads no environment variable.
+ * its caller; it reads no environment variable, except STOQ_ONNXRUNTIME, XDG_DATA_HOME and HOME to find ONNX
+ * Runtime when a network exported by another program is opened.
  *
  * Determinism. Results depend on model, action, options and the number of the step, not on threads,
  * pool, memory layout, or on what else runs. A chain that is saved, loaded into a new handle and
@@ -97,6 +103,9 @@
 
 /// Version of this header. It must be equal to what stoq_abi_version() returns.
 #define STOQ_ABI_VERSION 2
+
+/// In an option about a network: as the model file says.
+#define STOQ_AS_IN_FILE 0
 
 /// An action S: the target law is exp(-S) / Z. Chains that use the same action at the same time on
 /// several threads wait for each other: one evaluation at a time.
@@ -121,7 +130,8 @@ typedef struct stoq_cumulants_t stoq_cumulants_t;
 typedef struct stoq_generator_t stoq_generator_t;
 
 /// A score model: a trained one, which is a network, a Gaussian part and what the file says about itself;
-/// or an analytic one such as stoq_model_free_field(). It never changes, so all functions that read it may
+/// a network exported by another program, see stoq_model_open_with(); or an analytic one such as
+/// stoq_model_free_field(). It never changes, so all functions that read it may
 /// be called from several threads at once.
 typedef struct stoq_model_t stoq_model_t;
 
@@ -129,23 +139,35 @@ typedef struct stoq_model_t stoq_model_t;
 /// the symmetries of the periodic lattice: translations, reflections, and exchange of axes of equal extent.
 typedef struct stoq_trainer_t stoq_trainer_t;
 
+/// Exact values of two-dimensional U(1) gauge theory on one lattice at one coupling, from characters. It never
+/// changes.
+typedef struct stoq_u1_exact_t stoq_u1_exact_t;
+
 /// What every function that can fail returns: STOQ_OK or the reason. See stoq_last_error() for the
 /// sentence that goes with it.
 typedef int32_t stoq_status_t;
 
 /// How the host stores a real field on a periodic lattice. Fill it with stoq_layout_init() and change
-/// `components` for more than one real number a site, `strides` and `component_stride` for anything but
-/// C order without gaps.
+/// `components` for more than one real number a site, and `strides` and `component_stride` for anything but
+/// C order without gaps; or give it a table of sites with stoq_layout_set_sites().
 ///
 /// Component i of site (x_0, ..., x_{rank-1}) is
 /// field[x_0 strides[0] + ... + x_{rank-1} strides[rank-1] + i component_stride], where `field` is the
 /// pointer that goes to a call: the address of component 0 of site (0, ..., 0), which with negative
 /// strides is not the lowest one. Memory between the values is never read or written.
-/// Fortran's phi(nx, ny) with site (x, y) has extents {nx, ny} and strides {1, nx}; an array of
-/// {x, y} pairs on n sites has extents {n}, components 2, strides {2} and component_stride 1. A single
-/// variable is a lattice of one site, extents {1}.
+/// A single variable is a lattice of one site, extents {1}. Some orders, for V sites and m components:
+///
+///   Fortran's phi(nx, ny), as C's phi[y][x]   extents {ny, nx}, strides of C order
+///   the same, axes counted as in Fortran      extents {nx, ny}, strides {1, nx}
+///   [mu][t][z][y][x], a field for each mu     extents {nt, nz, ny, nx}, component_stride V, strides of C order
+///   [t][z][y][x][mu], the mu of a site        extents {nt, nz, ny, nx}, component_stride 1,
+///   together                                  strides {nz ny nx m, ny nx m, nx m, m}
+///   [y][x] with a halo of h sites             extents {ny, nx}, strides {nx + 2h, 1}, and `field` is
+///                                             &array[h][h]: the halo is never read or written
+///   even sites first (MILC, QDP)              stoq_layout_even_odd() and stoq_layout_set_sites()
 typedef struct stoq_layout_t {
-    /// sizeof(stoq_layout_t), set by stoq_layout_init().
+    /// Bytes of the members that are set: by stoq_layout_init() all but `site_offsets`, by
+    /// stoq_layout_set_sites() all.
     size_t struct_size;
     /// Number of axes, 1 to 4.
     uint32_t rank;
@@ -160,6 +182,8 @@ typedef struct stoq_layout_t {
     /// Distance, in doubles, of the components of a site; may be negative. Not read if there is one
     /// component.
     ptrdiff_t component_stride;
+    /// A table of sites, or NULL. Set by stoq_layout_set_sites(); without it this member is not read.
+    const ptrdiff_t *site_offsets;
 } stoq_layout_t;
 
 /// A family of forward processes dx = -1/2 k(t) x dt + g(t) dW with g = sigma^t and t in [0, 1]: one of
@@ -180,6 +204,68 @@ typedef struct stoq_schedule_t {
     /// k / g^2, 0 to 1; default 0. Read by STOQ_SCHEME_INTERPOLATING only.
     double contraction;
 } stoq_schedule_t;
+
+/// Who evaluates a network: one of the STOQ_ENGINE_ constants.
+typedef int32_t stoq_engine_t;
+
+/// What a network returns: STOQ_AS_IN_FILE, or one of the STOQ_OUTPUT_ constants.
+typedef int32_t stoq_network_output_t;
+
+/// How the noise level enters a network: STOQ_AS_IN_FILE, or one of the STOQ_TIME_ constants.
+typedef int32_t stoq_network_time_t;
+
+/// Where the components of a field stand in the network's tensors: STOQ_AS_IN_FILE, or one of the STOQ_CHANNELS_
+/// constants.
+typedef int32_t stoq_channels_t;
+
+/// Options of stoq_model_open_with(). Fill it with stoq_model_open_options_init() and change what should differ. What
+/// the file says itself need not be said; where both speak they must agree.
+typedef struct stoq_model_open_options_t {
+    /// sizeof(stoq_model_open_options_t), set by stoq_model_open_options_init().
+    size_t struct_size;
+    /// Borrowed; "cpu", "cuda:0" and so on. Default NULL: the CPU. A device that is not there is an error.
+    const char *device;
+    /// Borrowed; the library of ONNX Runtime, or the folder that holds it. Default NULL: the environment variable
+    /// STOQ_ONNXRUNTIME, then what `stoq runtime install` placed, then the system's. A process loads one.
+    const char *runtime;
+    /// Default STOQ_ENGINE_AUTOMATIC.
+    stoq_engine_t engine;
+    /// What the network returns; default STOQ_AS_IN_FILE.
+    stoq_network_output_t output;
+    /// How the noise level enters; default STOQ_AS_IN_FILE.
+    stoq_network_time_t time;
+    /// Where the components stand; default STOQ_AS_IN_FILE, or else by the shape of the input.
+    stoq_channels_t channels;
+    /// The scheme of the network, with `sigma` and `contraction`; default STOQ_AS_IN_FILE.
+    stoq_scheme_t scheme;
+    /// Real numbers at a site; default 0: as the network has them.
+    uint32_t components;
+    /// Number of `extents`; default 0: as the network has them.
+    uint32_t rank;
+    /// 1: products on a CUDA device may be rounded to 10 bits (TF32). Faster; a chain stays exact and may accept
+    /// less. Default 0.
+    uint32_t allow_tf32;
+    /// Most fields that ONNX Runtime evaluates together, to 65536; default 0: 16 on the CPU, 64 on a device.
+    /// Results do not depend on it.
+    uint32_t batch;
+    /// 0. Keeps the struct free of padding.
+    uint32_t reserved;
+    /// Sites along each axis, slowest axis first.
+    size_t extents[4];
+    /// Base of g(t) = sigma^t, above 1; default 25. Read with a `scheme`.
+    double sigma;
+    /// k / g^2, 0 to 1; default 0. Read with STOQ_SCHEME_INTERPOLATING.
+    double contraction;
+    /// The network saw (phi - shift) / scale; default 0: as in the file, or else not scaled. Pi for angles over pi.
+    double scale;
+    /// See `scale`; default 0. Read with a `scale` above 0.
+    double shift;
+    /// Borrowed; `covariance_count` variances of the data: 1 of white noise, one a momentum class, or one a momentum. They
+    /// shape proposals. Default NULL: as in the file, or else white, scale^2.
+    const double *covariance;
+    /// Number of them; default 0.
+    size_t covariance_count;
+} stoq_model_open_options_t;
 
 /// The host's S(phi). It is called on the thread that called stoq; in a stoq_chain_step() for the current
 /// field and for the proposal.
@@ -538,6 +624,13 @@ typedef struct stoq_fokker_planck_options_t {
 /// A fault of this library. The handles of the call stay usable, and are as before the call.
 #define STOQ_INTERNAL 10
 
+/// The library of ONNX Runtime, which networks exported from other programs need, was not found or cannot be
+/// used. Networks that stoq trained need none and go on working.
+#define STOQ_RUNTIME_MISSING 11
+
+/// The device that was asked for is not there, or stopped working. There is no silent fallback to another.
+#define STOQ_DEVICE_UNAVAILABLE 12
+
 /// k = 0: the signal stays, the noise grows.
 #define STOQ_SCHEME_VARIANCE_EXPANDING 1
 
@@ -546,6 +639,45 @@ typedef struct stoq_fokker_planck_options_t {
 
 /// k = contraction g^2: anything in between.
 #define STOQ_SCHEME_INTERPOLATING 3
+
+/// stoq itself on the CPU if it wrote the file, else ONNX Runtime.
+#define STOQ_ENGINE_AUTOMATIC 1
+
+/// stoq itself.
+#define STOQ_ENGINE_NATIVE 2
+
+/// ONNX Runtime, for files of stoq too.
+#define STOQ_ENGINE_ONNX_RUNTIME 3
+
+/// The score, grad log p_t.
+#define STOQ_OUTPUT_SCORE 1
+
+/// The score times the standard deviation of the noise.
+#define STOQ_OUTPUT_SIGMA_SCORE 2
+
+/// The expected standard normal noise, minus the former.
+#define STOQ_OUTPUT_NOISE 3
+
+/// The expected field without noise.
+#define STOQ_OUTPUT_DENOISER 4
+
+/// The time t of the scheme; the field enters as it is at that time.
+#define STOQ_TIME_T 1
+
+/// The standard deviation of the noise relative to the signal; the field enters divided by the signal.
+#define STOQ_TIME_SIGMA 2
+
+/// Its natural logarithm; the field as for STOQ_TIME_SIGMA.
+#define STOQ_TIME_LOG_SIGMA 3
+
+/// (batch, extents..): one component.
+#define STOQ_CHANNELS_NONE 1
+
+/// (batch, components, extents..), as in PyTorch.
+#define STOQ_CHANNELS_FIRST 2
+
+/// (batch, extents.., components), as in TensorFlow and JAX.
+#define STOQ_CHANNELS_LAST 3
 
 /// Path-space independence Metropolis: a fresh field from the model, whatever the current one is.
 #define STOQ_KERNEL_PATH 1
@@ -569,6 +701,10 @@ typedef struct stoq_fokker_planck_options_t {
 /// The moves of STOQ_KERNEL_MALA without an accept step. *Not exact*: its stationary law is off by O(h) and
 /// by all that b is off.
 #define STOQ_KERNEL_LANGEVIN 7
+
+/// One unit of topological charge up or down, spread uniformly over a field of link angles: for
+/// two-dimensional U(1) gauge theory, see stoq_action_u1(). Not ergodic: one more kernel beside HMC.
+#define STOQ_KERNEL_CHARGE_SHIFT 8
 
 /// The force -dS/dphi.
 #define STOQ_DRIFT_FORCE 1
@@ -709,20 +845,85 @@ const char *stoq_status_name(stoq_status_t status);
 /// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
 stoq_status_t stoq_layout_init(struct stoq_layout_t *layout, uint32_t rank, const size_t *extents);
 
+/// Gives a layout a table of its sites, in place of strides: component i of site number s, counted in C order
+/// (the last axis fastest), is field[site_offsets[s] + i component_stride]. For orders by parity, by blocks,
+/// along a curve. Call stoq_layout_init() before; set `components` and `component_stride` before or after.
+///
+/// @param[in,out] layout        borrowed; keeps the address of the table, which must stay until the last call
+///                              that gets this layout. What a call makes from the layout has a copy. Unchanged
+///                              on failure.
+/// @param[in]     site_offsets  one number a site, distances in doubles; may be negative. Of any two values,
+///                              none may share an element. NULL: strides again.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_layout_set_sites(struct stoq_layout_t *layout,
+                                    const ptrdiff_t *site_offsets);
+
+/// Offsets for stoq_layout_set_sites() with all even sites before all odd ones; a site is even if the sum of its
+/// coordinates is. Among sites of one parity the last axis is the fastest. With an even last extent, site s of
+/// C order then is number s/2 of its parity: the order of MILC, and of QDP's checkerboard in two colours,
+/// where extents are {nt, nz, ny, nx}.
+///
+/// @param[in]  layout        borrowed; only its rank and extents are read.
+/// @param[in]  stride        doubles from one site to the next: 1 where each component has a field of its own
+///                           (component_stride is then the number of sites), or the number of components where
+///                           those of a site are together (component_stride 1).
+/// @param[out] site_offsets  room for one number a site. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_layout_even_odd(const struct stoq_layout_t *layout,
+                                   ptrdiff_t stride,
+                                   ptrdiff_t *site_offsets);
+
+/// Where a value of a layout lies: to check a layout against one's own index function.
+///
+/// @param[in]  layout       borrowed.
+/// @param[in]  coordinates  borrowed; of the site, one number an axis, each below its extent.
+/// @param[in]  component    number of the component, from 0.
+/// @param[out] offset       the value is field[offset]. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_SHAPE_MISMATCH.
+stoq_status_t stoq_layout_offset(const struct stoq_layout_t *layout,
+                                 const size_t *coordinates,
+                                 uint32_t component,
+                                 ptrdiff_t *offset);
+
+/// Copies a field of the host into C order without gaps, the components one after the other: what
+/// stoq_model_score() and stoq_likelihood() take.
+///
+/// @param[in]  layout  borrowed.
+/// @param[in]  field   borrowed; first value of a field in this layout.
+/// @param[out] values  room for sites times components doubles, which must not overlap `field`. Unchanged on
+///                     failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_SHAPE_MISMATCH.
+stoq_status_t stoq_field_gather(const struct stoq_layout_t *layout, const double *field, double *values);
+
+/// Copies values in C order without gaps, the components one after the other, to a field of the host: what
+/// stoq_generator_generate() gives.
+///
+/// @param[in]  layout  borrowed.
+/// @param[in]  values  borrowed; sites times components doubles.
+/// @param[out] field   first value of a field in this layout, which must not overlap `values`. Memory between the
+///                     values is not touched. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_SHAPE_MISMATCH.
+stoq_status_t stoq_field_scatter(const struct stoq_layout_t *layout,
+                                 const double *values,
+                                 double *field);
+
 /// Fills a schedule with the defaults: variance expanding, sigma = 25.
 ///
 /// @param[out] schedule  borrowed; every field is written. Unchanged on failure.
 /// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
 stoq_status_t stoq_schedule_init(struct stoq_schedule_t *schedule);
 
-/// Reads a model file.
+/// Reads a model file: of a network that stoq trained, or of one exported by another program that says all about
+/// itself. stoq_model_open_with() is for those that do not, for devices, and for other choices.
 ///
 /// @param[in]  path   borrowed; name of the file, ends with NUL. UTF-8 on Windows, any bytes elsewhere.
 /// @param[out] model  transferred to the caller, who frees it with stoq_model_free(). Unchanged on
 ///                    failure.
 /// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_IO when the file cannot be read, STOQ_MODEL_FILE when it
-///         is no model that this library can use.
-stoq_status_t stoq_model_load(const char *path, struct stoq_model_t **model);
+///         is no model that this library can use, STOQ_RUNTIME_MISSING when another program exported it and ONNX
+///         Runtime is not there.
+stoq_status_t stoq_model_load(const char *path,
+                              struct stoq_model_t **model);
 
 /// Reads a model from memory that holds what a model file holds, for example after one rank of many
 /// read the file and sent it to the others.
@@ -731,7 +932,7 @@ stoq_status_t stoq_model_load(const char *path, struct stoq_model_t **model);
 /// @param[in]  length  number of bytes.
 /// @param[out] model   transferred to the caller, who frees it with stoq_model_free(). Unchanged on
 ///                     failure.
-/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_MODEL_FILE.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_MODEL_FILE, STOQ_RUNTIME_MISSING.
 stoq_status_t stoq_model_from_memory(const void *bytes, size_t length, struct stoq_model_t **model);
 
 /// Frees a model. Chains made from it go on: they share what they need.
@@ -765,7 +966,8 @@ stoq_status_t stoq_model_components(const struct stoq_model_t *model, uint32_t *
 ///
 /// The metadata are a tree; a key is a path in it with dots, such as "extents", "schedule.scheme",
 /// "action.name", "action.couplings.kappa", "training.steps" or "training.version". The key "metadata"
-/// is the whole tree. A text is returned as it is, anything else as JSON.
+/// is the whole tree. A text is returned as it is, anything else as JSON. Of an exported network the keys are
+/// those of its file ("scheme", "output", "time", "extents" ..), and "engine", "device" and "batches".
 ///
 /// @param[in]  model     borrowed.
 /// @param[in]  key       borrowed; ends with NUL.
@@ -800,6 +1002,31 @@ stoq_status_t stoq_model_score(const struct stoq_model_t *model,
                                const double *times,
                                const double *fields,
                                double *scores);
+
+/// Fills options with the defaults.
+///
+/// @param[out] options  borrowed; every field is written. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_model_open_options_init(struct stoq_model_open_options_t *options);
+
+/// Reads a model file with options: a network exported to ONNX by another program, such as PyTorch or JAX, or a
+/// network of stoq on another engine or device.
+///
+/// The graph takes two inputs, the field of shape (batch, extents..), (batch, components, extents..) or (batch, extents..,
+/// components) and the noise level, one number a field or one for all; its first output has the shape of the field. All are
+/// float32, float64 or float16. What scheme it belongs to, what it returns and how the noise level enters is said by the
+/// file (metadata under "stoq.", which the Python function stoq.export() and `stoq adopt` write) or by the options.
+/// Checked here: the graph, the shapes, a test vector in the file, NaN; and that a field's result does not depend on its
+/// batch to the last bit, by evaluating only batches for which that was found to be so.
+///
+/// @param[in]  path     borrowed; name of the file, ends with NUL.
+/// @param[in]  options  borrowed; NULL for the defaults, which is stoq_model_load().
+/// @param[out] model    transferred to the caller, who frees it with stoq_model_free(). Unchanged on failure.
+/// @return STOQ_OK; STOQ_INVALID_ARGUMENT, also for an option that the file contradicts or that is missing; STOQ_IO;
+///         STOQ_MODEL_FILE; STOQ_SHAPE_MISMATCH; STOQ_RUNTIME_MISSING; STOQ_DEVICE_UNAVAILABLE; STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_model_open_with(const char *path,
+                                   const struct stoq_model_open_options_t *options,
+                                   struct stoq_model_t **model);
 
 /// The same network on another lattice, or at other couplings. The weights carry over; the Gaussian part and the
 /// measured errors are those of the place if the network was trained there, and otherwise follow from the
@@ -965,6 +1192,22 @@ stoq_status_t stoq_action_three_peak(const struct stoq_layout_t *layout,
                                      double sigma0,
                                      struct stoq_action_t **action);
 
+/// Two-dimensional U(1) gauge theory with the Wilson action: S = -beta sum_P cos theta_P, with the plaquette angle
+/// theta_P(x) = theta_0(x) + theta_1(x+0) - theta_0(x+1) - theta_1(x), periodic.
+///
+/// Component mu of a site is the angle of the link from there to its neighbour ahead along axis mu. Angles mean
+/// the same modulo 2 pi, and stoq never reduces them. An array [mu][site] is a layout with two components
+/// without strides; [site][mu] on sites in C order is strides {2 extents[1], 2} and component_stride 1.
+///
+/// @param[in]  layout  copied; two axes of at least 2 sites, two components. See stoq_action_phi4().
+/// @param[in]  beta    inverse coupling, >= 0.
+/// @param[out] action  transferred to the caller, who frees it with stoq_action_free(). Unchanged on
+///                     failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_action_u1(const struct stoq_layout_t *layout,
+                             double beta,
+                             struct stoq_action_t **action);
+
 /// An action that the host evaluates.
 ///
 /// @param[in]  layout      copied; the layout in which `callback` gets its field. With other strides than
@@ -1045,8 +1288,8 @@ stoq_status_t stoq_chain_statistics_init(struct stoq_chain_statistics_t *statist
 /// Makes the update of a chain. Everything that a move needs is allocated here or in the first move.
 ///
 /// @param[in]  model    shared: the caller may free its own handle at any time. NULL for kernels that need
-///                      no model: STOQ_KERNEL_HMC, STOQ_KERNEL_METROPOLIS, and STOQ_KERNEL_MALA and
-///                      STOQ_KERNEL_LANGEVIN with STOQ_DRIFT_FORCE.
+///                      no model: STOQ_KERNEL_HMC, STOQ_KERNEL_METROPOLIS, STOQ_KERNEL_CHARGE_SHIFT, and
+///                      STOQ_KERNEL_MALA and STOQ_KERNEL_LANGEVIN with STOQ_DRIFT_FORCE.
 /// @param[in]  action   shared likewise; must belong to the lattice of `layout`, strides may differ. With
 ///                      a force if the kernel follows it, see stoq_action_set_force(). NULL if the host
 ///                      evaluates its action itself, by stoq_chain_propose() and stoq_chain_resolve(),
@@ -1468,6 +1711,102 @@ stoq_status_t stoq_cumulants_estimate(const struct stoq_cumulants_t *cumulants,
 ///
 /// @param[in] cumulants  transferred back; NULL is allowed and does nothing.
 void stoq_cumulants_free(struct stoq_cumulants_t *cumulants);
+
+/// The cosine of a Wilson loop of link angles, averaged over the lattice; 1 x 1 is the plaquette.
+///
+/// @param[in]  layout  borrowed; two axes, two components, as for stoq_action_u1().
+/// @param[in]  field   borrowed; first link angle in that layout. Angles need not be reduced.
+/// @param[in]  height  links along axis 0, 1 to the extent; as long as the lattice: two Polyakov loops.
+/// @param[in]  width   links along axis 1, likewise.
+/// @param[out] value   the mean cosine. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_u1_wilson_loop(const struct stoq_layout_t *layout,
+                                  const double *field,
+                                  size_t height,
+                                  size_t width,
+                                  double *value);
+
+/// The topological charge of link angles: the sum of the plaquette angles, each reduced to (-pi, pi], over 2 pi.
+///
+/// @param[in]  layout  borrowed; two axes, two components, as for stoq_action_u1().
+/// @param[in]  field   borrowed; first link angle in that layout. Angles need not be reduced.
+/// @param[out] charge  an integer on a periodic lattice. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_u1_charge(const struct stoq_layout_t *layout,
+                             const double *field,
+                             int32_t *charge);
+
+/// The Polyakov loop exp(i sum of the link angles around the lattice), averaged over the lattice.
+///
+/// @param[in]  layout     borrowed; two axes, two components, as for stoq_action_u1().
+/// @param[in]  field      borrowed; first link angle in that layout. Angles need not be reduced.
+/// @param[in]  axis       0 or 1: along which it runs.
+/// @param[out] real       mean of its real part. Unchanged on failure.
+/// @param[out] imaginary  mean of its imaginary part. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_u1_polyakov_loop(const struct stoq_layout_t *layout,
+                                    const double *field,
+                                    uint32_t axis,
+                                    double *real,
+                                    double *imaginary);
+
+/// Computes what the functions below read, by the character expansion: some milliseconds on 64 x 64.
+///
+/// @param[in]  layout  borrowed; the lattice with two axes and two components. Strides do not matter.
+/// @param[in]  beta    inverse coupling, 0 to 10^4.
+/// @param[out] exact   transferred to the caller, who frees it with stoq_u1_exact_free(). Unchanged on
+///                     failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT also for more than 2^24 sites, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_u1_exact_new(const struct stoq_layout_t *layout,
+                                double beta,
+                                struct stoq_u1_exact_t **exact);
+
+/// Frees exact values.
+///
+/// @param[in] exact  transferred back; NULL is allowed and does nothing.
+void stoq_u1_exact_free(struct stoq_u1_exact_t *exact);
+
+/// The exact mean of stoq_u1_wilson_loop(); 1 x 1 is the plaquette.
+///
+/// @param[in]  exact   borrowed.
+/// @param[in]  height  links along axis 0, 1 to the extent.
+/// @param[in]  width   links along axis 1, likewise.
+/// @param[out] value   the mean. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_u1_exact_wilson_loop(const struct stoq_u1_exact_t *exact,
+                                        size_t height,
+                                        size_t width,
+                                        double *value);
+
+/// The exact mean of Q^2, Q as stoq_u1_charge() gives it. The topological susceptibility is that over the number
+/// of sites.
+///
+/// @param[in]  exact  borrowed.
+/// @param[out] value  the mean. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_u1_exact_charge_squared(const struct stoq_u1_exact_t *exact,
+                                           double *value);
+
+/// The exact probability of a topological charge.
+///
+/// @param[in]  exact   borrowed.
+/// @param[in]  charge  any; P(-Q) = P(Q).
+/// @param[out] value   the probability, with rounding of about 10^-16 times the number of sites. Unchanged on
+///                     failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_u1_exact_charge_probability(const struct stoq_u1_exact_t *exact,
+                                               int32_t charge,
+                                               double *value);
+
+/// The exact mean of the squared modulus of stoq_u1_polyakov_loop(); the mean of the loop itself is 0.
+///
+/// @param[in]  exact  borrowed.
+/// @param[in]  axis   0 or 1: along which it runs.
+/// @param[out] value  the mean. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_u1_exact_polyakov_square(const struct stoq_u1_exact_t *exact,
+                                            uint32_t axis,
+                                            double *value);
 
 /// Fills options with the defaults.
 ///

@@ -1,5 +1,5 @@
 /*
- * stoq for C++17: the handles of stoq.h as classes, in this header and stoq_trainer.hpp, which it includes.
+ * stoq for C++17: the handles of stoq.h as classes, in this header, and in stoq_trainer.hpp and stoq_u1.hpp, which it includes.
  * Link libstoq.
  *
  *     stoq::Layout layout({16, 16});
@@ -34,6 +34,7 @@
 
 #include <stoq.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -157,6 +158,8 @@ using IfField = std::enable_if_t<std::is_convertible<decltype(std::declval<Field
 
 /// See stoq_schedule_t: which noise at which time. Filled with the defaults.
 using Schedule = detail::Options<stoq_schedule_t, stoq_schedule_init>;
+/// See stoq_model_open_options_t. Filled with the defaults.
+using OpenOptions = detail::Options<stoq_model_open_options_t, stoq_model_open_options_init>;
 /// See stoq_chain_options_t. Filled with the defaults.
 using ChainOptions = detail::Options<stoq_chain_options_t, stoq_chain_options_init>;
 /// See stoq_generator_options_t. Filled with the defaults.
@@ -193,6 +196,49 @@ public:
         return layout;
     }
 
+    /// Any order of sites: component i of site number s, counted in C order, is field[offsets[s] + i stride].
+    static Layout by_sites(const std::vector<std::size_t> &axes, std::vector<std::ptrdiff_t> offsets,
+                           std::uint32_t per_site = 1, std::ptrdiff_t stride = 0) {
+        Layout layout(axes, per_site);
+        if (offsets.size() != layout.sites())
+            throw Error(STOQ_SHAPE_MISMATCH, "offsets has " + std::to_string(offsets.size()) + " numbers for " +
+                                                 std::to_string(layout.sites()) + " sites: give one a site");
+        layout.component_stride = stride;
+        layout.table_ = std::make_shared<const std::vector<std::ptrdiff_t>>(std::move(offsets));
+        detail::call([&] { return stoq_layout_set_sites(&layout, layout.table_->data()); });
+        return layout;
+    }
+
+    /// All even sites before all odd ones, as in MILC and in QDP's checkerboard, see stoq_layout_even_odd(). The
+    /// components of a site are together, or each has a field of its own.
+    static Layout even_odd(const std::vector<std::size_t> &axes, std::uint32_t per_site = 1, bool together = false) {
+        const Layout layout(axes, per_site);
+        std::vector<std::ptrdiff_t> offsets(layout.sites());
+        const auto count = static_cast<std::ptrdiff_t>(layout.sites());
+        const std::ptrdiff_t step = together ? static_cast<std::ptrdiff_t>(per_site) : 1;
+        detail::call([&] { return stoq_layout_even_odd(&layout, step, offsets.data()); });
+        return by_sites(axes, std::move(offsets), per_site, together ? 1 : count);
+    }
+
+    /// Where the component of a site is: field[offset].
+    std::ptrdiff_t offset(const std::vector<std::size_t> &coordinates, std::uint32_t component = 0) const {
+        if (coordinates.size() != rank)
+            throw Error(STOQ_SHAPE_MISMATCH, "coordinates: give one number an axis, " + std::to_string(rank));
+        std::ptrdiff_t found = 0;
+        detail::call([&] { return stoq_layout_offset(this, coordinates.data(), component, &found); });
+        return found;
+    }
+
+    /// Copies a field to C order without gaps, one component after the other.
+    void gather(const double *field, double *values) const {
+        detail::call([&] { return stoq_field_gather(this, field, values); });
+    }
+
+    /// The way back; memory between the values is not touched.
+    void scatter(const double *values, double *field) const {
+        detail::call([&] { return stoq_field_scatter(this, values, field); });
+    }
+
     /// Sites of the lattice.
     std::size_t sites() const noexcept {
         std::size_t product = 1;
@@ -210,6 +256,12 @@ public:
             const std::ptrdiff_t far = count ? stride * static_cast<std::ptrdiff_t>(count - 1) : 0;
             (far < 0 ? low : high) += far;
         };
+        if (table_) {
+            const auto ends = std::minmax_element(table_->begin(), table_->end());
+            low = std::min<std::ptrdiff_t>(*ends.first, 0), high = std::max<std::ptrdiff_t>(*ends.second, 0);
+            if (components > 1) extend(component_stride, components);
+            return {low, high};
+        }
         bool strided = component_stride != 0;
         for (std::uint32_t axis = 0; axis < rank; axis++) strided = strided || strides[axis] != 0;
         if (!strided) return {0, static_cast<std::ptrdiff_t>(values()) - 1};
@@ -222,11 +274,15 @@ public:
     void check_size(std::size_t size) const {
         const auto [low, high] = reach();
         if (low < 0)
-            throw Error(STOQ_SHAPE_MISMATCH, "layout has negative strides: pass the address of the first value");
+            throw Error(STOQ_SHAPE_MISMATCH, "layout has negative offsets: pass the address of the first value");
         if (static_cast<std::size_t>(high) >= size)
             throw Error(STOQ_SHAPE_MISMATCH, "field has " + std::to_string(size) + " doubles, and its layout needs " +
                                                  std::to_string(high + 1) + ": make it as long as that");
     }
+
+private:
+    /// What site_offsets leads to: copies of this layout share it.
+    std::shared_ptr<const std::vector<std::ptrdiff_t>> table_;
 };
 
 /// An action S that the host evaluates, and what else it knows of it. Each gets the address of the first
@@ -265,6 +321,11 @@ public:
     /// Three Gaussian peaks of width sigma0 on a circle, at every site; two components.
     static Action three_peak(const Layout &layout, double radius, double sigma0) {
         return Action(Made(), [&](auto **action) { return stoq_action_three_peak(&layout, radius, sigma0, action); });
+    }
+
+    /// U(1) gauge theory on link angles, S = -beta sum_P cos theta_P; two axes, two components.
+    static Action u1(const Layout &layout, double beta) {
+        return Action(Made(), [&](auto **action) { return stoq_action_u1(&layout, beta, action); });
     }
 
     /// The host's own. The callbacks are moved into the action, and live as long as it or a chain does.
@@ -319,6 +380,11 @@ public:
     /// Reads a model file.
     static Model load(const std::string &path) {
         return Model(Made(), [&](auto **model) { return stoq_model_load(path.c_str(), model); });
+    }
+
+    /// Reads a model file with options: a network exported by another program, a device. See stoq_model_open_with().
+    static Model open(const std::string &path, const OpenOptions &options) {
+        return Model(Made(), [&](auto **model) { return stoq_model_open_with(path.c_str(), &options, model); });
     }
 
     /// Reads a model from memory that holds what a file holds.
@@ -636,5 +702,6 @@ private:
 }  // namespace stoq
 
 #include <stoq_trainer.hpp>
+#include <stoq_u1.hpp>
 
 #endif  // STOQ_HPP

@@ -25,6 +25,14 @@ pub enum Error {
     #[error("model {file}: {reason}")]
     ModelFile { file: String, reason: String },
 
+    /// The library of ONNX Runtime, which exported networks need, cannot be had.
+    #[error("ONNX Runtime: {reason}")]
+    RuntimeMissing { reason: String },
+
+    /// A device that was asked for is not there, or stopped working.
+    #[error("device {device}: {reason}")]
+    DeviceUnavailable { device: String, reason: String },
+
     /// A saved chain state cannot be used.
     #[error("chain state: {reason}")]
     ChainState { reason: String },

@@ -4,7 +4,11 @@
 //! several components a site, one component after the other. A host with another order describes it
 //! by a [`Layout`]; the library never keeps its pointer. A single variable is a lattice of one site.
 
-use crate::error::{Error, Result, require_length};
+mod layout;
+
+pub use layout::Layout;
+
+use crate::error::{Error, Result};
 
 /// Largest rank of a lattice.
 pub const MAX_RANK: usize = 4;
@@ -117,108 +121,6 @@ impl Lattice {
     }
 }
 
-/// How a host stores a field: one stride (in elements, may be negative) for each axis, and one for the
-/// components of a site.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
-    lattice: Lattice,
-    strides: Vec<isize>,
-    component_stride: isize,
-    contiguous: bool,
-}
-
-impl Layout {
-    /// C order without gaps: last axis fastest, components slowest.
-    pub fn contiguous(lattice: Lattice) -> Self {
-        let strides = lattice.strides().iter().map(|&stride| stride as isize).collect();
-        Layout { strides, component_stride: lattice.sites() as isize, contiguous: true, lattice }
-    }
-
-    /// Any strides that give every component of every site an element of its own.
-    /// `component_stride` is not read for a field with one component.
-    ///
-    /// # Errors
-    /// [`Error::ShapeMismatch`] for a wrong number of strides, [`Error::InvalidArgument`] when two
-    /// values share an element or an offset overflows.
-    pub fn strided(lattice: Lattice, strides: &[isize], component_stride: isize) -> Result<Self> {
-        require_length("strides", strides.len(), lattice.rank())?;
-        let components = [(component_stride.saturating_abs(), lattice.components)];
-        let sites = strides.iter().map(|stride| stride.saturating_abs()).zip(lattice.extents.iter().copied());
-        // An axis of one site, or a single component, takes no step.
-        let mut axes: Vec<(isize, usize)> = sites.chain(components).filter(|&(_, count)| count > 1).collect();
-        axes.sort_unstable();
-        // Sorted by stride, every axis must step over the whole span of the faster ones.
-        let mut span: isize = 0;
-        for (stride, extent) in axes {
-            let reach = stride.checked_mul(extent as isize - 1).and_then(|reach| reach.checked_add(span));
-            match reach {
-                Some(reach) if stride > span => span = reach,
-                _ => {
-                    return Err(Error::invalid(
-                        "strides",
-                        format!("{strides:?} and {component_stride} between components"),
-                        "strides (in elements) under which no two values share an element",
-                    ));
-                }
-            }
-        }
-        let natural = Layout::contiguous(lattice);
-        let is_natural = |found: isize, natural: isize, count: usize| count == 1 || found == natural;
-        let axes = strides.iter().zip(&natural.strides).zip(natural.lattice.extents());
-        let contiguous = axes.clone().all(|((&found, &natural), &extent)| is_natural(found, natural, extent))
-            && is_natural(component_stride, natural.component_stride, natural.lattice.components);
-        Ok(Layout { strides: strides.to_vec(), component_stride, contiguous, ..natural })
-    }
-
-    /// The lattice.
-    pub fn lattice(&self) -> &Lattice {
-        &self.lattice
-    }
-
-    /// Strides in elements, slowest axis first.
-    pub fn strides(&self) -> &[isize] {
-        &self.strides
-    }
-
-    /// Distance in elements between the components of a site.
-    pub fn component_stride(&self) -> isize {
-        self.component_stride
-    }
-
-    /// Whether the host's order is the library's own.
-    pub fn is_contiguous(&self) -> bool {
-        self.contiguous
-    }
-
-    /// Calls `visit(index, offset)` for every value in the library's order, `offset` being the element
-    /// of the host's buffer relative to the first component of its first site. Allocates nothing.
-    pub fn for_each_offset(&self, mut visit: impl FnMut(usize, isize)) {
-        let sites = self.lattice.sites();
-        for component in 0..self.lattice.components {
-            let start = component as isize * self.component_stride;
-            self.for_each_site(|site, offset| visit(component * sites + site, start + offset));
-        }
-    }
-
-    fn for_each_site(&self, mut visit: impl FnMut(usize, isize)) {
-        let mut coordinates = [0usize; MAX_RANK];
-        let rank = self.lattice.rank();
-        let mut offset = 0isize;
-        for site in 0..self.lattice.sites() {
-            visit(site, offset);
-            for axis in (0..rank).rev() {
-                coordinates[axis] += 1;
-                offset += self.strides[axis];
-                if coordinates[axis] < self.lattice.extents[axis] {
-                    break;
-                }
-                offset -= self.strides[axis] * coordinates[axis] as isize;
-                coordinates[axis] = 0;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,32 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn strided_layout_visits_fortran_order() {
-        let lattice = Lattice::new(&[2, 3]).unwrap();
-        let layout = Layout::strided(lattice, &[1, 2], 0).unwrap();
-        let mut seen = vec![];
-        layout.for_each_offset(|site, offset| seen.push((site, offset)));
-        assert_eq!(seen, [(0, 0), (1, 2), (2, 4), (3, 1), (4, 3), (5, 5)]);
-    }
-
-    #[test]
-    fn components_may_be_fastest() {
-        let lattice = Lattice::new(&[3]).unwrap().with_components(2).unwrap();
-        let layout = Layout::strided(lattice.clone(), &[2], 1).unwrap();
-        let mut seen = vec![];
-        layout.for_each_offset(|index, offset| seen.push((index, offset)));
-        assert_eq!(seen, [(0, 0), (1, 2), (2, 4), (3, 1), (4, 3), (5, 5)]);
-        assert!(!layout.is_contiguous() && Layout::strided(lattice.clone(), &[1], 3).unwrap().is_contiguous());
-        assert!(Layout::strided(lattice, &[2], 2).is_err());
-    }
-
-    #[test]
-    fn overlapping_strides_and_bad_extents_are_refused() {
-        let lattice = Lattice::new(&[4, 4]).unwrap();
-        for strides in [[1isize, 1], [0, 1], [2, 1], [isize::MAX, 1]] {
-            assert!(Layout::strided(lattice.clone(), &strides, 0).is_err(), "{strides:?}");
-        }
-        assert!(Layout::strided(lattice, &[-8, 2], 0).is_ok());
+    fn bad_extents_are_refused() {
         for extents in [&[][..], &[0, 4], &[2; 5], &[1 << 20, 1 << 20]] {
             assert!(Lattice::new(extents).is_err(), "{extents:?}");
         }

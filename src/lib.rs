@@ -52,6 +52,7 @@ pub mod nn;
 pub mod report;
 pub mod reproduce;
 pub mod rng;
+pub mod runtime;
 pub mod sampler;
 pub mod score;
 pub mod train;

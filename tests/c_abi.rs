@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{library_folder, root};
+use common::{library_folder, root, valgrind};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::CString;
@@ -68,7 +68,19 @@ fn sanitizers_link(folder: &Path) -> bool {
     matches!((built, runs), (Ok(built), Ok(runs)) if built.status.success() && runs.status.success())
 }
 
+/// What watches a C program: the sanitizers of the compiler (or valgrind, see `make valgrind`), or nobody, where memory
+/// is measured.
+#[derive(Clone, Copy, PartialEq)]
+enum Watch {
+    Sanitizers,
+    Nobody,
+}
+
 fn compile_and_run(name: &str) {
+    compile_and_run_watched(name, Watch::Sanitizers);
+}
+
+fn compile_and_run_watched(name: &str, watch: Watch) {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
     if Command::new("cc").arg("--version").output().is_err() {
@@ -78,7 +90,11 @@ fn compile_and_run(name: &str) {
     write_model(&model);
     let mut compiler = Command::new("cc");
     compiler.args(["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-g", "-O1", "-ffp-contract=off"]);
-    if sanitizers_link(folder) {
+    let valgrind = if watch == Watch::Sanitizers { valgrind(&program) } else { None };
+    compiler.arg("-pthread");
+    if watch == Watch::Nobody || valgrind.is_some() {
+        // Alone.
+    } else if sanitizers_link(folder) {
         compiler.args([SANITIZERS, "-fno-sanitize-recover=all"]);
     } else {
         eprintln!("without sanitizers: they do not link here");
@@ -93,7 +109,7 @@ fn compile_and_run(name: &str) {
     let built = compiler.output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let paths = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
-    let mut run = Command::new(&program);
+    let mut run = valgrind.unwrap_or_else(|| Command::new(&program));
     run.arg(&model).envs(paths.map(|name| (name, &library)));
     // One test asks for more memory than there is; the sanitizer would end the program there.
     let run = run.env("ASAN_OPTIONS", "allocator_may_return_null=1").output().unwrap();
@@ -117,6 +133,11 @@ fn options_and_layouts_fail_politely() {
 }
 
 #[test]
+fn named_layouts_there_and_back() {
+    compile_and_run("layouts");
+}
+
+#[test]
 fn chains_agree_bit_for_bit() {
     compile_and_run("chain");
 }
@@ -132,6 +153,11 @@ fn moments_are_exact() {
 }
 
 #[test]
+fn link_angles_in_any_layout_give_the_exact_values() {
+    compile_and_run("u1");
+}
+
+#[test]
 fn a_host_trains_while_its_chain_runs() {
     compile_and_run("trainer");
 }
@@ -139,6 +165,35 @@ fn a_host_trains_while_its_chain_runs() {
 #[test]
 fn approximate_tools_agree_with_closed_forms() {
     compile_and_run("approximate");
+}
+
+#[test]
+fn chains_run_on_many_threads_over_one_model() {
+    compile_and_run("threads");
+}
+
+#[test]
+fn memory_stays_what_it_was() {
+    compile_and_run_watched("cycles", Watch::Nobody);
+}
+
+/// The same threads under ThreadSanitizer, when `make tsan` has built the library with it.
+#[test]
+fn threads_have_no_races() {
+    let Some(library) = std::env::var_os("STOQ_TSAN_LIBRARY").map(std::path::PathBuf::from) else {
+        return eprintln!("skipped: no STOQ_TSAN_LIBRARY; `make tsan` builds it");
+    };
+    let temporary = tempfile::tempdir().unwrap();
+    let (program, model) = (temporary.path().join("threads"), temporary.path().join("model.onnx"));
+    write_model(&model);
+    let mut compiler = Command::new("cc");
+    compiler.args(["-std=c99", "-g", "-O1", "-fsanitize=thread", "-pthread", "-I"]).arg(root().join("include"));
+    compiler.arg(root().join("tests/c/threads.c")).arg("-o").arg(&program).arg("-L").arg(&library);
+    let built = compiler.args(["-lstoq", "-lm"]).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let run = Command::new(&program).arg(&model).env("LD_LIBRARY_PATH", &library).output().unwrap();
+    let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success() && errors.is_empty(), "{out}{errors}");
 }
 
 thread_local!(static ALLOCATIONS: Cell<u64> = const { Cell::new(0) });

@@ -174,7 +174,7 @@ fn bad_input_is_status_2_with_a_message_and_leaves_all_files_alone() {
         ("chain toy --g -1 --kernel hmc --updates 9".into(), &["g = -1"]),
         ("chain phi4 --kernel hmc --extent 4,4 --updates 9".into(), &["--kappa"]),
         ("chain phi4 --kernel hmc --kappa 0.2 --updates 9".into(), &["--extent"]),
-        ("chain u1 --kernel hmc --updates 9".into(), &["u1", "gauge"]),
+        ("chain u1 --kernel hmc --updates 9".into(), &["--beta", "u1"]),
         ("chain complex-quartic --kernel path --updates 9".into(), &["complex", "no accept"]),
         ("chain toy --kernel mala --drift-time 0.1 --updates 9".into(), &["--drift-time", "--drift"]),
         ("chain toy --kernel mala --step-size 0 --updates 9".into(), &["step_size", "0"]),

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{library_folder, root};
+use common::{library_folder, root, valgrind};
 use std::path::Path;
 use std::process::Command;
 
@@ -64,7 +64,10 @@ fn compile_and_run(name: &str) {
         let (library, program) = (library_folder(folder), folder.join(name));
         let mut command = Command::new(compiler);
         command.args(["-std=c++17", "-g", "-O1", "-ffp-contract=off"]);
-        if sanitizers_link(compiler, folder) {
+        let valgrind = valgrind(&program);
+        if valgrind.is_some() {
+            // Alone.
+        } else if sanitizers_link(compiler, folder) {
             command.args([SANITIZERS, "-fno-sanitize-recover=all"]);
         } else {
             eprintln!("without sanitizers: they do not link here");
@@ -73,7 +76,7 @@ fn compile_and_run(name: &str) {
         let sources = sources.map(|file| root().join("tests/cpp").join(file));
         compile(command.args(sources).arg("-o").arg(&program).arg("-L").arg(&library).arg("-lstoq"));
         let paths = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"];
-        let mut run = Command::new(&program);
+        let mut run = valgrind.unwrap_or_else(|| Command::new(&program));
         run.arg(root().join("examples/models/phi4_16x16_kappa0.27.onnx"));
         let run = run.envs(paths.map(|name| (name, &library))).output().unwrap();
         let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));

@@ -33,6 +33,7 @@ fn generated() -> String {
         "lattice",
         "schedule",
         "model",
+        "model_open",
         "model_at",
         "analytic",
         "built_in",
@@ -48,6 +49,7 @@ fn generated() -> String {
         "likelihood",
         "complex_langevin",
         "cumulants",
+        "u1",
         "fokker_planck",
     ];
     let builder = cbindgen::Builder::new().with_config(config);
@@ -126,6 +128,74 @@ fn header_compiles_alone_in_c_and_cpp() {
     };
     run("cc", &["-std=c99", "-x", "c"]);
     run("c++", &["-std=c++11", "-x", "c++"]);
+}
+
+/// By every compiler that is here, also where it comes twice, after the other header, or with another standard.
+#[test]
+fn headers_compile_twice_without_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut found = 0;
+    for (compiler, standards, headers) in [
+        ("gcc", ["-std=c99", "-std=c17"], &["stoq.h"][..]),
+        ("clang", ["-std=c99", "-std=c17"], &["stoq.h"]),
+        ("g++", ["-std=c++17", "-std=c++20"], &["stoq.h", "stoq.hpp"]),
+        ("clang++", ["-std=c++17", "-std=c++20"], &["stoq.h", "stoq.hpp"]),
+    ] {
+        for header in headers {
+            let source = folder.path().join(if compiler.ends_with("++") { "twice.cpp" } else { "twice.c" });
+            let text = format!(
+                "#include <{header}>\n#include <{header}>\n#include <stoq.h>\nint main(void) {{ return 0; }}\n"
+            );
+            std::fs::write(&source, text).unwrap();
+            for standard in standards {
+                let mut command = Command::new(compiler);
+                command.args([standard, "-Wall", "-Wextra", "-pedantic", "-Wshadow", "-Wconversion", "-Werror"]);
+                command.arg("-fsyntax-only").arg("-I").arg(root().join("include")).arg(&source);
+                match command.output() {
+                    Err(error) => eprintln!("skipped {compiler}: {error}"),
+                    Ok(output) => {
+                        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+                        found += 1;
+                    }
+                }
+            }
+        }
+    }
+    eprintln!("{found} combinations of compiler, standard and header");
+}
+
+/// `make docs`: every declaration is in the reference, every name and link of the guide leads somewhere; and the script
+/// sees a name that the header does not have.
+#[test]
+fn documentation_follows_the_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |script: &Path| Command::new("python3").arg(script).arg(folder.path().join("docs")).output();
+    let output = match run(&root().join("docs/build.py")) {
+        Ok(output) => output,
+        Err(error) => return eprintln!("skipped python3: {error}"),
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let reference = std::fs::read_to_string(folder.path().join("docs/reference.html")).unwrap();
+    for declaration in declarations(committed()) {
+        let section = format!("<section id=\"{}\">", declaration.name);
+        assert_eq!(reference.matches(&section).count(), 1, "{}", declaration.name);
+    }
+    // A copy of the guide with a function that is none.
+    for part in ["docs/guide", "include"] {
+        std::fs::create_dir_all(folder.path().join(part)).unwrap();
+        for file in std::fs::read_dir(root().join(part)).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), folder.path().join(part).join(file.file_name())).unwrap();
+        }
+    }
+    let script = folder.path().join("docs/build.py");
+    std::fs::copy(root().join("docs/build.py"), &script).unwrap();
+    let page = folder.path().join("docs/guide/concepts.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    std::fs::write(&page, text + "\nCall `stoq_chain_stepp()`.\n").unwrap();
+    let output = run(&script).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && errors.contains("concepts.md: stoq.h has no stoq_chain_stepp"), "{errors}");
 }
 
 /// The shared library that cargo built together with this test.

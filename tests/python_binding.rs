@@ -2,21 +2,8 @@
 
 mod common;
 
-use common::{library_folder, root};
-use std::path::PathBuf;
+use common::{library_folder, python, root};
 use std::process::{Command, Output};
-
-/// The interpreter with numpy, if there is one.
-fn python() -> Option<PathBuf> {
-    let built = root().join("build/python/bin/python");
-    let found = std::env::var_os("STOQ_PYTHON").map(PathBuf::from).or_else(|| built.exists().then_some(built));
-    if found.is_none() {
-        let message = "no Python with numpy: set STOQ_PYTHON, or build build/python";
-        assert!(std::env::var_os("STOQ_REQUIRE_PYTHON").is_none_or(|value| value != "1"), "{message}");
-        eprintln!("skipped: {message}");
-    }
-    found
-}
 
 fn text(output: &Output) -> String {
     (String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr)).into_owned()

@@ -106,6 +106,52 @@ impl GaugeLinks {
         Ok((flux / TAU).round() as i64)
     }
 
+    /// cos of the Wilson loop of `height` links along axis 0 and `width` along axis 1, averaged over the lattice.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] for a wrong length, [`Error::InvalidArgument`] for sides that are 0 or longer than the
+    /// lattice.
+    pub fn wilson_loop(&self, field: &[f64], height: usize, width: usize) -> Result<f64> {
+        require_length("field", field.len(), 2 * self.sites)?;
+        for (name, side, extent) in [("height", height, 0), ("width", width, 1)] {
+            let most = self.lattice.extents()[extent];
+            if !(1..=most).contains(&side) {
+                return Err(Error::invalid(name, side, &format!("between 1 link and the {most} of the lattice")));
+            }
+        }
+        let around = |site: usize| {
+            let (up, corner) = self.walk(field, site, 0, height);
+            let (along, _) = self.walk(field, corner, 1, width);
+            let (back, corner) = self.walk(field, site, 1, width);
+            let (down, _) = self.walk(field, corner, 0, height);
+            libm::cos(up + along - down - back)
+        };
+        Ok((0..self.sites).map(around).sum::<f64>() / self.sites as f64)
+    }
+
+    /// Real and imaginary part of the mean over the lattice of the Polyakov loop along `axis` (0 or 1): exp(i sum of the
+    /// angles of the links around the lattice).
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] for a wrong length, [`Error::InvalidArgument`] for another axis.
+    pub fn polyakov_loop(&self, field: &[f64], axis: usize) -> Result<(f64, f64)> {
+        require_length("field", field.len(), 2 * self.sites)?;
+        if axis > 1 {
+            return Err(Error::invalid("axis", axis, "0 or 1"));
+        }
+        let [length, across] = [self.lattice.extents()[axis], self.lattice.extents()[1 - axis]];
+        // The loops start on the first line across.
+        let starts = (0..across).map(|start| if axis == 0 { start } else { start * length });
+        let loops = starts.map(|site| libm::sincos(self.walk(field, site, axis, length).0));
+        let (imaginary, real) = loops.fold((0.0, 0.0), |sum, (sine, cosine)| (sum.0 + sine, sum.1 + cosine));
+        Ok((real / across as f64, imaginary / across as f64))
+    }
+
+    /// The sum of the angles of `steps` links from `site` along `axis`, and where they end.
+    fn walk(&self, field: &[f64], site: usize, axis: usize, steps: usize) -> (f64, usize) {
+        (0..steps).fold((0.0, site), |(sum, site), _| (sum + field[axis * self.sites + site], self.ahead(site, axis)))
+    }
+
     /// Transforms `field` with the angles `omega`, one a site: theta_mu(x) + omega(x) - omega(x+mu).
     ///
     /// # Errors
@@ -207,6 +253,35 @@ mod tests {
                 assert_eq!(links.topological_charge(&moved).unwrap(), flux);
             }
         }
+    }
+
+    #[test]
+    fn loops_enclose_their_plaquettes_and_are_gauge_invariant() {
+        let links = links(&[3, 5]);
+        let mut field = normals(8, 30, 4.0);
+        let inside = |field: &[f64], height: usize, width: usize| {
+            let angle = |site: usize| -> f64 {
+                let (row, column) = (site / 5, site % 5);
+                let sites = (0..height * width).map(|i| (row + i / width) % 3 * 5 + (column + i % width) % 5);
+                sites.map(|site| links.plaquette(field, site)).sum()
+            };
+            (0..15).map(|site| angle(site).cos()).sum::<f64>() / 15.0
+        };
+        for (height, width) in [(1, 1), (2, 1), (1, 4), (3, 2), (2, 5), (3, 5)] {
+            let found = links.wilson_loop(&field, height, width).unwrap();
+            assert!((found - inside(&field, height, width)).abs() < 1e-12, "{height} x {width}");
+        }
+        let all = |field: &[f64]| {
+            let (first, second) = (links.polyakov_loop(field, 0).unwrap(), links.polyakov_loop(field, 1).unwrap());
+            [links.wilson_loop(field, 2, 3).unwrap(), first.0, first.1, second.0, second.1]
+        };
+        let before = all(&field);
+        links.gauge_transform(&mut field, &normals(9, 15, 3.0)).unwrap();
+        assert!(before.iter().zip(all(&field)).all(|(a, b)| (a - b).abs() < 1e-12));
+        for (height, width) in [(0, 1), (1, 0), (4, 1), (1, 6)] {
+            assert!(links.wilson_loop(&field, height, width).is_err());
+        }
+        assert!(links.polyakov_loop(&field, 2).is_err() && links.polyakov_loop(&field[1..], 0).is_err());
     }
 
     #[test]

@@ -56,6 +56,22 @@ impl ActionRecord {
         Self::named("complex-quartic", [("a", a), ("b", b), ("lambda", lambda)])
     }
 
+    /// Reads `name coupling=value ..`, such as `phi4 kappa=0.27 lambda=0.022`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for another form.
+    pub fn from_text(text: &str) -> Result<Self> {
+        let fail = || Error::invalid("action", text, "a name and couplings, such as phi4 kappa=0.27 lambda=0.022");
+        let mut words = text.split_whitespace();
+        let name = words.next().ok_or_else(fail)?.to_string();
+        let mut couplings = BTreeMap::new();
+        for word in words {
+            let (coupling, value) = word.split_once('=').ok_or_else(fail)?;
+            couplings.insert(coupling.to_string(), value.parse().map_err(|_| fail())?);
+        }
+        Ok(ActionRecord { name, couplings })
+    }
+
     /// The complex action that the record names, for [`crate::sampler::ComplexLangevin`].
     ///
     /// # Errors

@@ -64,7 +64,7 @@ impl GaugeSeries {
         self.charge.push((flux / std::f64::consts::TAU).round());
         self.measure_loops();
         for axis in 0..2 {
-            let (real, imaginary) = self.mean_polyakov_loop(field, axis);
+            let (real, imaginary) = self.links.polyakov_loop(field, axis)?;
             self.polyakov[2 * axis].push(real);
             self.polyakov[2 * axis + 1].push(imaginary);
         }
@@ -98,21 +98,6 @@ impl GaugeSeries {
             let found = orientations.iter().flatten();
             series.push(found.clone().sum::<f64>() / found.count() as f64);
         }
-    }
-
-    fn mean_polyakov_loop(&self, field: &[f64], axis: usize) -> (f64, f64) {
-        let sites = self.links.sites();
-        let extents = self.links.lattice().extents();
-        let (length, across) = (extents[axis], extents[1 - axis]);
-        let (mut real, mut imaginary) = (0.0, 0.0);
-        for start in 0..across {
-            let site = |step: usize| if axis == 0 { step * across + start } else { start * length + step };
-            let angle: f64 = (0..length).map(|step| field[axis * sites + site(step)]).sum();
-            let (sine, cosine) = libm::sincos(angle);
-            real += cosine / across as f64;
-            imaginary += sine / across as f64;
-        }
-        (real, imaginary)
     }
 
     /// Number of configurations measured.

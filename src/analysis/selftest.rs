@@ -13,7 +13,7 @@
 mod deterministic;
 
 use super::{gamma_method, log_mean_weight};
-use crate::action::{Action, Interrupt, finite_action};
+use crate::action::{Action, GaugeLinks, Interrupt, finite_action};
 use crate::diffusion::T_END;
 use crate::error::{Error, Result, require_length};
 use crate::kernel::hmc::HmcOptions;
@@ -46,6 +46,8 @@ pub struct Subject<'a> {
     pub even: bool,
     /// ln Z, if it is known.
     pub log_partition: Option<f64>,
+    /// Of link angles their geometry: the symmetries of a gauge theory and charge shifts are tested too.
+    pub links: Option<GaugeLinks>,
 }
 
 /// Options of [`selftest`].
@@ -178,6 +180,9 @@ fn kernels(subject: &Subject<'_>) -> Vec<(String, Kernel)> {
         ("mala (force)", mala(Drift::Force)),
         ("metropolis", Kernel::Metropolis { width: 0.5 }),
     ];
+    if subject.links.is_some() {
+        all.push(("charge-shift", Kernel::ChargeShift));
+    }
     if subject.score.is_some() {
         all.push(("path", Kernel::Path));
         all.push(("renoise", Kernel::Renoise { time: 0.3 }));

@@ -122,6 +122,11 @@ impl U1Exact {
         (partition, derivative)
     }
 
+    /// Extents of the lattice.
+    pub fn extents(&self) -> [usize; 2] {
+        self.extents
+    }
+
     /// <cos theta_P> = d log Z / d beta / V.
     pub fn plaquette(&self) -> f64 {
         self.derivative[0] / self.partition[0]

@@ -5,7 +5,7 @@ use super::guard::guard;
 use super::lattice::{read_layout, require_lattice_memory, stoq_layout_t, within};
 use super::pointer::{Output, into_handle};
 use super::status::stoq_status_t;
-use crate::action::{Action, ActionRecord, Mixture, Phi4, Toy};
+use crate::action::{Action, ActionRecord, GaugeLinks, Mixture, Phi4, Toy, U1};
 use crate::error::{Error, Result};
 use crate::lattice::Lattice;
 
@@ -114,6 +114,33 @@ pub unsafe extern "C" fn stoq_action_three_peak(
     unsafe {
         create(layout, action, ActionRecord::three_peak(radius, sigma0), |lattice| {
             Mixture::three_peak(lattice, radius, sigma0)
+        })
+    }
+}
+
+/// Two-dimensional U(1) gauge theory with the Wilson action: S = -beta sum_P cos theta_P, with the plaquette angle
+/// theta_P(x) = theta_0(x) + theta_1(x+0) - theta_0(x+1) - theta_1(x), periodic.
+///
+/// Component mu of a site is the angle of the link from there to its neighbour ahead along axis mu. Angles mean
+/// the same modulo 2 pi, and stoq never reduces them. An array [mu][site] is a layout with two components
+/// without strides; [site][mu] on sites in C order is strides {2 extents[1], 2} and component_stride 1.
+///
+/// @param[in]  layout  copied; two axes of at least 2 sites, two components. See stoq_action_phi4().
+/// @param[in]  beta    inverse coupling, >= 0.
+/// @param[out] action  transferred to the caller, who frees it with stoq_action_free(). Unchanged on
+///                     failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stoq_action_u1(
+    layout: *const stoq_layout_t,
+    beta: f64,
+    action: *mut *mut stoq_action_t,
+) -> stoq_status_t {
+    // SAFETY: see stoq_action_phi4.
+    unsafe {
+        create(layout, action, ActionRecord::u1(beta), |lattice| {
+            GaugeLinks::new(lattice).map_err(|error| within("layout->", error))?;
+            U1::new(lattice, beta)
         })
     }
 }

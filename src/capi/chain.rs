@@ -72,8 +72,8 @@ impl State {
 /// Makes the update of a chain. Everything that a move needs is allocated here or in the first move.
 ///
 /// @param[in]  model    shared: the caller may free its own handle at any time. NULL for kernels that need
-///                      no model: STOQ_KERNEL_HMC, STOQ_KERNEL_METROPOLIS, and STOQ_KERNEL_MALA and
-///                      STOQ_KERNEL_LANGEVIN with STOQ_DRIFT_FORCE.
+///                      no model: STOQ_KERNEL_HMC, STOQ_KERNEL_METROPOLIS, STOQ_KERNEL_CHARGE_SHIFT, and
+///                      STOQ_KERNEL_MALA and STOQ_KERNEL_LANGEVIN with STOQ_DRIFT_FORCE.
 /// @param[in]  action   shared likewise; must belong to the lattice of `layout`, strides may differ. With
 ///                      a force if the kernel follows it, see stoq_action_set_force(). NULL if the host
 ///                      evaluates its action itself, by stoq_chain_propose() and stoq_chain_resolve(),
@@ -144,6 +144,7 @@ fn create(
     };
     let chain = chain.map_err(|error| match error {
         Error::InvalidArgument { ref parameter, .. } if parameter == "model" => error,
+        Error::InvalidArgument { ref parameter, .. } if parameter == "extents" => within("layout->", error),
         other => within("options->", other),
     })?;
     let (field, next) = (zeros("the field of a chain", values)?, zeros("the field of a chain", values)?);

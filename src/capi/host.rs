@@ -1,6 +1,6 @@
 //! Actions that the host evaluates: its callbacks, and how they are called.
 
-use super::lattice::{extent_in_memory, gather, offset_of, scatter};
+use super::lattice::{extent_in_memory, gather, scatter};
 use super::pointer::zeros;
 use crate::action::{Action, Interrupt};
 use crate::error::{Error, Result};
@@ -179,7 +179,7 @@ impl Action for Host {
 
     fn local_change(&mut self, field: &[f64], index: usize, value: f64) -> Result<f64, Interrupt> {
         if let Some(function) = self.local_change {
-            let (mut change, offset) = (f64::NAN, offset_of(&self.layout, index));
+            let (mut change, offset) = (f64::NAN, self.layout.offset(index));
             let (field, values) = self.show(field);
             // SAFETY: as in `action`.
             verdict("local change", unsafe { function(self.user, field, values, offset, value, &mut change) })?;

@@ -1,26 +1,36 @@
 //! The layout of the host's field.
 
 use super::guard::guard;
-use super::pointer::{Output, Versioned, require, require_memory, slice, versioned};
+use super::pointer::{Output, Versioned, require, require_memory, require_size, slice};
 use super::status::stoq_status_t;
 use crate::error::{Error, Result};
 use crate::lattice::{Lattice, Layout, MAX_RANK};
+use std::mem::{MaybeUninit, offset_of};
+use std::ptr::null;
 
 /// How the host stores a real field on a periodic lattice. Fill it with stoq_layout_init() and change
-/// `components` for more than one real number a site, `strides` and `component_stride` for anything but
-/// C order without gaps.
+/// `components` for more than one real number a site, and `strides` and `component_stride` for anything but
+/// C order without gaps; or give it a table of sites with stoq_layout_set_sites().
 ///
 /// Component i of site (x_0, ..., x_{rank-1}) is
 /// field[x_0 strides[0] + ... + x_{rank-1} strides[rank-1] + i component_stride], where `field` is the
 /// pointer that goes to a call: the address of component 0 of site (0, ..., 0), which with negative
 /// strides is not the lowest one. Memory between the values is never read or written.
-/// Fortran's phi(nx, ny) with site (x, y) has extents {nx, ny} and strides {1, nx}; an array of
-/// {x, y} pairs on n sites has extents {n}, components 2, strides {2} and component_stride 1. A single
-/// variable is a lattice of one site, extents {1}.
+/// A single variable is a lattice of one site, extents {1}. Some orders, for V sites and m components:
+///
+///   Fortran's phi(nx, ny), as C's phi[y][x]   extents {ny, nx}, strides of C order
+///   the same, axes counted as in Fortran      extents {nx, ny}, strides {1, nx}
+///   [mu][t][z][y][x], a field for each mu     extents {nt, nz, ny, nx}, component_stride V, strides of C order
+///   [t][z][y][x][mu], the mu of a site        extents {nt, nz, ny, nx}, component_stride 1,
+///   together                                  strides {nz ny nx m, ny nx m, nx m, m}
+///   [y][x] with a halo of h sites             extents {ny, nx}, strides {nx + 2h, 1}, and `field` is
+///                                             &array[h][h]: the halo is never read or written
+///   even sites first (MILC, QDP)              stoq_layout_even_odd() and stoq_layout_set_sites()
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct stoq_layout_t {
-    /// sizeof(stoq_layout_t), set by stoq_layout_init().
+    /// Bytes of the members that are set: by stoq_layout_init() all but `site_offsets`, by
+    /// stoq_layout_set_sites() all.
     pub struct_size: usize,
     /// Number of axes, 1 to 4.
     pub rank: u32,
@@ -35,10 +45,17 @@ pub struct stoq_layout_t {
     /// Distance, in doubles, of the components of a site; may be negative. Not read if there is one
     /// component.
     pub component_stride: isize,
+    /// A table of sites, or NULL. Set by stoq_layout_set_sites(); without it this member is not read.
+    pub site_offsets: *const isize,
 }
+
+/// The members that stoq_layout_init() has set since ABI 2: a host that was compiled before `site_offsets`
+/// joined has no room for more.
+const SIZE_WITHOUT_SITES: usize = offset_of!(stoq_layout_t, site_offsets);
 
 impl Versioned for stoq_layout_t {
     const INITIALISER: &'static str = "stoq_layout_init";
+    const LEAST: usize = SIZE_WITHOUT_SITES;
 }
 
 /// Fills a layout for a field of one component in C order without gaps: the last axis is the fastest.
@@ -64,9 +81,167 @@ pub unsafe extern "C" fn stoq_layout_init(
         let lattice = Lattice::new(extents)?;
         let mut four = [0; MAX_RANK];
         four[..lattice.rank()].copy_from_slice(lattice.extents());
-        let struct_size = size_of::<stoq_layout_t>();
-        let strides = [0; MAX_RANK];
-        layout.set(stoq_layout_t { struct_size, rank, components: 1, extents: four, strides, component_stride: 0 });
+        let filled = stoq_layout_t {
+            struct_size: SIZE_WITHOUT_SITES,
+            rank,
+            components: 1,
+            extents: four,
+            strides: [0; MAX_RANK],
+            component_stride: 0,
+            site_offsets: null(),
+        };
+        // SAFETY: the room was promised, of which these bytes are what every version has.
+        unsafe { layout.set_first_bytes(&filled, SIZE_WITHOUT_SITES) };
+        Ok(())
+    })
+}
+
+/// Gives a layout a table of its sites, in place of strides: component i of site number s, counted in C order
+/// (the last axis fastest), is field[site_offsets[s] + i component_stride]. For orders by parity, by blocks,
+/// along a curve. Call stoq_layout_init() before; set `components` and `component_stride` before or after.
+///
+/// @param[in,out] layout        borrowed; keeps the address of the table, which must stay until the last call
+///                              that gets this layout. What a call makes from the layout has a copy. Unchanged
+///                              on failure.
+/// @param[in]     site_offsets  one number a site, distances in doubles; may be negative. Of any two values,
+///                              none may share an element. NULL: strides again.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stoq_layout_set_sites(
+    layout: *mut stoq_layout_t,
+    site_offsets: *const isize,
+) -> stoq_status_t {
+    guard(|| {
+        // SAFETY: what the comment of the function asks of its caller.
+        unsafe {
+            require_size("layout", layout)?;
+            if !site_offsets.is_null() {
+                require("site_offsets", site_offsets)?;
+            }
+            (*layout).site_offsets = site_offsets;
+            (*layout).struct_size = size_of::<stoq_layout_t>();
+        }
+        Ok(())
+    })
+}
+
+/// Offsets for stoq_layout_set_sites() with all even sites before all odd ones; a site is even if the sum of its
+/// coordinates is. Among sites of one parity the last axis is the fastest. With an even last extent, site s of
+/// C order then is number s/2 of its parity: the order of MILC, and of QDP's checkerboard in two colours,
+/// where extents are {nt, nz, ny, nx}.
+///
+/// @param[in]  layout        borrowed; only its rank and extents are read.
+/// @param[in]  stride        doubles from one site to the next: 1 where each component has a field of its own
+///                           (component_stride is then the number of sites), or the number of components where
+///                           those of a site are together (component_stride 1).
+/// @param[out] site_offsets  room for one number a site. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stoq_layout_even_odd(
+    layout: *const stoq_layout_t,
+    stride: isize,
+    site_offsets: *mut isize,
+) -> stoq_status_t {
+    guard(|| {
+        // SAFETY: what the comment of the function asks of its caller.
+        let lattice = unsafe {
+            require("site_offsets", site_offsets)?;
+            read_lattice(&read_members(layout)?)?
+        };
+        let farthest = stride.checked_mul(lattice.sites() as isize);
+        if stride == 0 || farthest.is_none_or(|far| far.unsigned_abs() > 1 << 60) {
+            return Err(Error::invalid("stride", stride, "a distance in doubles, not 0, that fits into memory"));
+        }
+        require_memory("the offsets of every site", Some(lattice.sites()))?;
+        let offsets = Layout::even_odd_offsets(&lattice, stride);
+        // SAFETY: room for one number a site was promised.
+        unsafe { site_offsets.copy_from_nonoverlapping(offsets.as_ptr(), offsets.len()) };
+        Ok(())
+    })
+}
+
+/// Where a value of a layout lies: to check a layout against one's own index function.
+///
+/// @param[in]  layout       borrowed.
+/// @param[in]  coordinates  borrowed; of the site, one number an axis, each below its extent.
+/// @param[in]  component    number of the component, from 0.
+/// @param[out] offset       the value is field[offset]. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_SHAPE_MISMATCH.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stoq_layout_offset(
+    layout: *const stoq_layout_t,
+    coordinates: *const usize,
+    component: u32,
+    offset: *mut isize,
+) -> stoq_status_t {
+    guard(|| {
+        // SAFETY: what the comment of the function asks of its caller.
+        let (layout, offset, coordinates) = unsafe {
+            let layout = read_layout(layout)?;
+            let rank = layout.lattice().rank();
+            (layout, Output::new("offset", offset)?, slice("coordinates", coordinates, rank)?)
+        };
+        let lattice = layout.lattice();
+        if coordinates.iter().zip(lattice.extents()).any(|(x, extent)| x >= extent) {
+            let expected = format!("each below its extent of {:?}", lattice.extents());
+            return Err(Error::invalid("coordinates", format!("{coordinates:?}"), &expected));
+        }
+        if component as usize >= lattice.components() {
+            let expected = format!("below the number of components, {}", lattice.components());
+            return Err(Error::invalid("component", component, &expected));
+        }
+        offset.set(layout.offset(component as usize * lattice.sites() + lattice.index(coordinates)));
+        Ok(())
+    })
+}
+
+/// Copies a field of the host into C order without gaps, the components one after the other: what
+/// stoq_model_score() and stoq_likelihood() take.
+///
+/// @param[in]  layout  borrowed.
+/// @param[in]  field   borrowed; first value of a field in this layout.
+/// @param[out] values  room for sites times components doubles, which must not overlap `field`. Unchanged on
+///                     failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_SHAPE_MISMATCH.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stoq_field_gather(
+    layout: *const stoq_layout_t,
+    field: *const f64,
+    values: *mut f64,
+) -> stoq_status_t {
+    guard(|| {
+        // SAFETY: what the comment of the function asks of its caller.
+        unsafe {
+            let layout = read_layout(layout)?;
+            require("field", field)?;
+            require("values", values)?;
+            gather(&layout, field, std::slice::from_raw_parts_mut(values, layout.lattice().values()));
+        }
+        Ok(())
+    })
+}
+
+/// Copies values in C order without gaps, the components one after the other, to a field of the host: what
+/// stoq_generator_generate() gives.
+///
+/// @param[in]  layout  borrowed.
+/// @param[in]  values  borrowed; sites times components doubles.
+/// @param[out] field   first value of a field in this layout, which must not overlap `values`. Memory between the
+///                     values is not touched. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_SHAPE_MISMATCH.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn stoq_field_scatter(
+    layout: *const stoq_layout_t,
+    values: *const f64,
+    field: *mut f64,
+) -> stoq_status_t {
+    guard(|| {
+        // SAFETY: what the comment of the function asks of its caller.
+        unsafe {
+            let layout = read_layout(layout)?;
+            require("field", field)?;
+            scatter(&layout, slice("values", values, layout.lattice().values())?, field);
+        }
         Ok(())
     })
 }
@@ -78,23 +253,55 @@ pub(super) fn checked_rank(parameter: &str, rank: u32) -> Result<usize> {
     }
 }
 
-/// Reads and checks a layout of the caller.
+/// The members that the caller's layout has; `site_offsets` is NULL unless stoq_layout_set_sites() wrote it.
 ///
 /// # Safety
-/// As [`versioned`].
-pub(super) unsafe fn read_layout(pointer: *const stoq_layout_t) -> Result<Layout> {
-    // SAFETY: promised by the caller.
-    let layout = unsafe { versioned("layout", pointer)? };
+/// As [`require_size`].
+unsafe fn read_members(pointer: *const stoq_layout_t) -> Result<stoq_layout_t> {
+    // SAFETY: promised by the caller; as many bytes are read as the struct says that it has. What is not read is
+    // zero, which is a value of every member.
+    unsafe {
+        require_size("layout", pointer)?;
+        let present = pointer.cast::<usize>().read().min(size_of::<stoq_layout_t>());
+        let mut layout = MaybeUninit::<stoq_layout_t>::zeroed();
+        pointer.cast::<u8>().copy_to_nonoverlapping(layout.as_mut_ptr().cast(), present);
+        let mut layout = layout.assume_init();
+        if present < size_of::<stoq_layout_t>() {
+            layout.site_offsets = null();
+        }
+        Ok(layout)
+    }
+}
+
+fn read_lattice(layout: &stoq_layout_t) -> Result<Lattice> {
     let rank = checked_rank("layout->rank", layout.rank)?;
     let components = layout.components.max(1) as usize;
     let lattice = Lattice::new(&layout.extents[..rank]).and_then(|lattice| lattice.with_components(components));
-    let lattice = lattice.map_err(|error| within("layout->", error))?;
-    let strides = &layout.strides[..rank];
-    let component_stride = if components == 1 { 0 } else { layout.component_stride };
-    if strides.iter().all(|&stride| stride == 0) && component_stride == 0 {
-        return Ok(Layout::contiguous(lattice));
-    }
-    Layout::strided(lattice, strides, component_stride).map_err(|error| within("layout->", error))
+    lattice.map_err(|error| within("layout->", error))
+}
+
+/// Reads and checks a layout of the caller.
+///
+/// # Safety
+/// As [`require_size`], and a table of sites must have as many entries as the lattice has sites.
+pub(super) unsafe fn read_layout(pointer: *const stoq_layout_t) -> Result<Layout> {
+    // SAFETY: promised by the caller.
+    let layout = unsafe { read_members(pointer)? };
+    let lattice = read_lattice(&layout)?;
+    let component_stride = if lattice.components() == 1 { 0 } else { layout.component_stride };
+    let found = if layout.site_offsets.is_null() {
+        let strides = &layout.strides[..lattice.rank()];
+        if strides.iter().all(|&stride| stride == 0) && component_stride == 0 {
+            return Ok(Layout::contiguous(lattice));
+        }
+        Layout::strided(lattice, strides, component_stride)
+    } else {
+        // SAFETY: promised by the caller.
+        let offsets = unsafe { slice("layout->site_offsets", layout.site_offsets, lattice.sites())? };
+        require_memory("the offsets of every value", lattice.values().checked_mul(2))?;
+        Layout::mapped(lattice, offsets, component_stride)
+    };
+    found.map_err(|error| within("layout->", error))
 }
 
 /// Refuses another lattice than the `expected` one.
@@ -129,7 +336,7 @@ pub(super) unsafe fn gather(layout: &Layout, field: *const f64, to: &mut [f64]) 
         unsafe { field.copy_to_nonoverlapping(to.as_mut_ptr(), to.len()) }
     } else {
         // SAFETY: promised by the caller.
-        layout.for_each_offset(|index, offset| to[index] = unsafe { field.offset(offset).read() });
+        layout.for_each_offset(|index, offset| to[index] = unsafe { field.wrapping_offset(offset).read() });
     }
 }
 
@@ -143,29 +350,16 @@ pub(super) unsafe fn scatter(layout: &Layout, from: &[f64], field: *mut f64) {
         unsafe { field.copy_from_nonoverlapping(from.as_ptr(), from.len()) }
     } else {
         // SAFETY: promised by the caller.
-        layout.for_each_offset(|index, offset| unsafe { field.offset(offset).write(from[index]) });
+        layout.for_each_offset(|index, offset| unsafe { field.wrapping_offset(offset).write(from[index]) });
     }
 }
 
-/// Doubles from the lowest to the highest value in memory, and how far the first value is from the lowest.
+/// Doubles from the lowest to the highest value in memory, and how far the element that offsets count from is from
+/// the lowest. That element is among them, also where a table of sites does not use it.
 pub(super) fn extent_in_memory(layout: &Layout) -> (usize, usize) {
-    let components = (layout.component_stride(), layout.lattice().components());
-    let axes = layout.strides().iter().copied().zip(layout.lattice().extents().iter().copied());
-    axes.chain([components]).fold((1, 0), |(span, first), (stride, extent)| {
-        let reach = stride.unsigned_abs() * (extent - 1);
-        (span + reach, if stride < 0 { first + reach } else { first })
-    })
-}
-
-/// Where value number `index` of the library's order lies, in doubles from the first value.
-pub(super) fn offset_of(layout: &Layout, index: usize) -> isize {
-    let mut rest = index % layout.lattice().sites();
-    let mut offset = (index / layout.lattice().sites()) as isize * layout.component_stride();
-    for (&stride, &extent) in layout.strides().iter().zip(layout.lattice().extents()).rev() {
-        offset += (rest % extent) as isize * stride;
-        rest /= extent;
-    }
-    offset
+    let (low, high) = layout.reach();
+    let (low, high) = (low.min(0), high.max(0));
+    ((high - low) as usize + 1, low.unsigned_abs())
 }
 
 /// Neighbour tables and the like: what the built-in actions allocate for a lattice.
@@ -186,9 +380,6 @@ mod tests {
         let pairs = Lattice::new(&[3, 4]).unwrap().with_components(2).unwrap();
         let interleaved = Layout::strided(pairs, &[-8, 2], -1).unwrap();
         assert_eq!(extent_in_memory(&interleaved), (24, 17));
-        for layout in [&layout, &interleaved] {
-            layout.for_each_offset(|index, offset| assert_eq!(offset_of(layout, index), offset));
-        }
         let values: Vec<f64> = (1..=12).map(f64::from).collect();
         let mut memory = vec![-1.0; span];
         let mut back = vec![0.0; 12];

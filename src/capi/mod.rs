@@ -43,6 +43,7 @@ mod lattice;
 mod likelihood;
 mod model;
 mod model_at;
+mod model_open;
 mod options;
 mod pointer;
 mod schedule;
@@ -50,6 +51,7 @@ mod status;
 mod train_options;
 mod trainer;
 mod trainer_model;
+mod u1;
 
 pub use action::*;
 pub use analytic::*;
@@ -65,12 +67,14 @@ pub use lattice::*;
 pub use likelihood::*;
 pub use model::*;
 pub use model_at::*;
+pub use model_open::*;
 pub use options::*;
 pub use schedule::*;
 pub use status::*;
 pub use train_options::*;
 pub use trainer::*;
 pub use trainer_model::*;
+pub use u1::*;
 
 /// Version of the C ABI, [`STOQ_ABI_VERSION`] for users of Rust.
 pub const ABI_VERSION: u32 = STOQ_ABI_VERSION;

@@ -5,29 +5,42 @@ use super::pointer::{Output, from_handle, into_handle, release, require, require
 use super::status::stoq_status_t;
 use crate::error::{Error, Result, require_finite};
 use crate::lattice::MAX_RANK;
-use crate::model::{Model, onnx};
+use crate::model::Model;
+use crate::score::onnx_runtime::{OpenOptions, Opened, open, open_memory};
 use crate::score::{NativeScore, Score, score};
 use std::ffi::{CStr, c_char, c_void};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A score model: a trained one, which is a network, a Gaussian part and what the file says about itself;
-/// or an analytic one such as stoq_model_free_field(). It never changes, so all functions that read it may
+/// a network exported by another program, see stoq_model_open_with(); or an analytic one such as
+/// stoq_model_free_field(). It never changes, so all functions that read it may
 /// be called from several threads at once.
 pub struct stoq_model_t {
     pub(super) score: Arc<dyn Score>,
     /// The same, if it is a trained one.
     pub(super) trained: Option<Arc<NativeScore>>,
+    /// What is known of a network that ONNX Runtime evaluates.
+    pub(super) facts: Option<serde_json::Value>,
 }
 
 impl stoq_model_t {
     pub(super) fn trained(score: NativeScore) -> Self {
         let score = Arc::new(score);
-        stoq_model_t { score: score.clone(), trained: Some(score) }
+        stoq_model_t { score: score.clone(), trained: Some(score), facts: None }
     }
 
     pub(super) fn analytic(score: Arc<dyn Score>) -> Self {
-        stoq_model_t { score, trained: None }
+        stoq_model_t { score, trained: None, facts: None }
+    }
+
+    pub(super) fn opened(opened: &Opened) -> Self {
+        let facts = match opened {
+            Opened::Native(_) => None,
+            #[cfg(feature = "onnxruntime")]
+            Opened::Exported(score) => Some(serde_json::json!(score.facts())),
+        };
+        stoq_model_t { score: opened.score(), trained: opened.native().cloned(), facts }
     }
 
     pub(super) fn create(model: Model) -> Result<*mut Self> {
@@ -35,19 +48,21 @@ impl stoq_model_t {
     }
 }
 
-/// Reads a model file.
+/// Reads a model file: of a network that stoq trained, or of one exported by another program that says all about
+/// itself. stoq_model_open_with() is for those that do not, for devices, and for other choices.
 ///
 /// @param[in]  path   borrowed; name of the file, ends with NUL. UTF-8 on Windows, any bytes elsewhere.
 /// @param[out] model  transferred to the caller, who frees it with stoq_model_free(). Unchanged on
 ///                    failure.
 /// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_IO when the file cannot be read, STOQ_MODEL_FILE when it
-///         is no model that this library can use.
+///         is no model that this library can use, STOQ_RUNTIME_MISSING when another program exported it and ONNX
+///         Runtime is not there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stoq_model_load(path: *const c_char, model: *mut *mut stoq_model_t) -> stoq_status_t {
     guard(|| {
         // SAFETY: what the comment of the function asks of its caller; so in all functions below.
         let (path, model) = unsafe { (string("path", path)?, Output::new("model", model)?) };
-        model.set(stoq_model_t::create(Model::load(to_path(path)?)?)?);
+        model.set(into_handle(stoq_model_t::opened(&open(to_path(path)?, &OpenOptions::default())?)));
         Ok(())
     })
 }
@@ -71,7 +86,7 @@ pub(super) fn to_path(path: &CStr) -> Result<PathBuf> {
 /// @param[in]  length  number of bytes.
 /// @param[out] model   transferred to the caller, who frees it with stoq_model_free(). Unchanged on
 ///                     failure.
-/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_MODEL_FILE.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_MODEL_FILE, STOQ_RUNTIME_MISSING.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn stoq_model_from_memory(
     bytes: *const c_void,
@@ -81,7 +96,7 @@ pub unsafe extern "C" fn stoq_model_from_memory(
     guard(|| {
         // SAFETY: see stoq_model_load.
         let (bytes, model) = unsafe { (slice("bytes", bytes.cast::<u8>(), length)?, Output::new("model", model)?) };
-        model.set(stoq_model_t::create(onnx::from_bytes(bytes, "in memory")?)?);
+        model.set(into_handle(stoq_model_t::opened(&open_memory(bytes, "in memory", None, &OpenOptions::default())?)));
         Ok(())
     })
 }
@@ -149,7 +164,8 @@ pub unsafe extern "C" fn stoq_model_components(model: *const stoq_model_t, compo
 ///
 /// The metadata are a tree; a key is a path in it with dots, such as "extents", "schedule.scheme",
 /// "action.name", "action.couplings.kappa", "training.steps" or "training.version". The key "metadata"
-/// is the whole tree. A text is returned as it is, anything else as JSON.
+/// is the whole tree. A text is returned as it is, anything else as JSON. Of an exported network the keys are
+/// those of its file ("scheme", "output", "time", "extents" ..), and "engine", "device" and "batches".
 ///
 /// @param[in]  model     borrowed.
 /// @param[in]  key       borrowed; ends with NUL.
@@ -171,10 +187,15 @@ pub unsafe extern "C" fn stoq_model_metadata(
     guard(|| {
         // SAFETY: see stoq_model_load.
         let (model, key) = unsafe { (from_handle("model", model)?, string("key", key)?) };
-        let Some(trained) = &model.trained else {
-            return Err(Error::invalid("model", "an analytic one", "a trained model: only those have metadata"));
+        let tree = match (&model.trained, &model.facts) {
+            (Some(trained), _) => serde_json::to_value(trained.model().metadata())
+                .map_err(|error| Error::Internal(format!("metadata to JSON: {error}")))?,
+            (None, Some(facts)) => facts.clone(),
+            (None, None) => {
+                return Err(Error::invalid("model", "an analytic one", "a trained model: only those have metadata"));
+            }
         };
-        let mut text = entry(trained.model(), &key.to_string_lossy())?.into_bytes();
+        let mut text = entry(&tree, &key.to_string_lossy())?.into_bytes();
         text.retain(|&byte| byte != 0);
         text.push(0);
         // SAFETY: see stoq_model_load.
@@ -182,10 +203,8 @@ pub unsafe extern "C" fn stoq_model_metadata(
     })
 }
 
-fn entry(model: &Model, key: &str) -> Result<String> {
-    let fault = |error| Error::Internal(format!("metadata to JSON: {error}"));
-    let tree = serde_json::to_value(model.metadata()).map_err(fault)?;
-    let found = if key == "metadata" { Some(&tree) } else { tree.pointer(&format!("/{}", key.replace('.', "/"))) };
+fn entry(tree: &serde_json::Value, key: &str) -> Result<String> {
+    let found = if key == "metadata" { Some(tree) } else { tree.pointer(&format!("/{}", key.replace('.', "/"))) };
     match found {
         Some(serde_json::Value::String(text)) => Ok(text.clone()),
         Some(value) => Ok(value.to_string()),

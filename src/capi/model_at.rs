@@ -71,7 +71,7 @@ pub unsafe extern "C" fn stoq_model_at(
 /// The model, if it is a trained one.
 fn trained(model: &stoq_model_t) -> Result<&Model> {
     let found = model.trained.as_deref().map(NativeScore::model);
-    found.ok_or_else(|| Error::invalid("model", "an analytic one", "a trained model"))
+    found.ok_or_else(|| Error::invalid("model", "an analytic or exported one", "a model that stoq trained"))
 }
 
 /// Sets a coupling that the network sees.

@@ -25,6 +25,9 @@ pub const STOQ_KERNEL_METROPOLIS: stoq_kernel_t = 6;
 /// The moves of STOQ_KERNEL_MALA without an accept step. *Not exact*: its stationary law is off by O(h) and
 /// by all that b is off.
 pub const STOQ_KERNEL_LANGEVIN: stoq_kernel_t = 7;
+/// One unit of topological charge up or down, spread uniformly over a field of link angles: for
+/// two-dimensional U(1) gauge theory, see stoq_action_u1(). Not ergodic: one more kernel beside HMC.
+pub const STOQ_KERNEL_CHARGE_SHIFT: stoq_kernel_t = 8;
 
 /// The drift b of STOQ_KERNEL_MALA and STOQ_KERNEL_LANGEVIN.
 pub type stoq_drift_t = i32;
@@ -203,7 +206,8 @@ fn checked_kernel(options: &stoq_chain_options_t) -> Result<Kernel> {
         STOQ_KERNEL_HMC => Kernel::Hmc(checked_hmc(options)?),
         STOQ_KERNEL_METROPOLIS => Kernel::Metropolis { width: options.width },
         STOQ_KERNEL_LANGEVIN => Kernel::Langevin { step: options.step_size, drift: drift()? },
-        other => return Err(Error::invalid("kernel", other, "one of the STOQ_KERNEL_ constants, 1 to 7")),
+        STOQ_KERNEL_CHARGE_SHIFT => Kernel::ChargeShift,
+        other => return Err(Error::invalid("kernel", other, "one of the STOQ_KERNEL_ constants, 1 to 8")),
     };
     kernel.validate()?;
     Ok(kernel)
@@ -316,6 +320,7 @@ mod tests {
             (STOQ_KERNEL_MALA, STOQ_DRIFT_BLEND, Kernel::Mala { step: 0.125, drift: blend }),
             (STOQ_KERNEL_HMC, 0, Kernel::Hmc(hmc)),
             (STOQ_KERNEL_METROPOLIS, 0, Kernel::Metropolis { width: 2.5 }),
+            (STOQ_KERNEL_CHARGE_SHIFT, 0, Kernel::ChargeShift),
             (
                 STOQ_KERNEL_LANGEVIN,
                 STOQ_DRIFT_SCORE,
@@ -325,7 +330,8 @@ mod tests {
         for (number, drift, kernel) in kernels {
             (options.kernel, options.drift) = (number, drift);
             assert_eq!(checked_options(&options).unwrap(), ChainOptions { kernel, ..base });
-            assert_eq!(needs_action(kernel), number >= STOQ_KERNEL_MALA && drift != STOQ_DRIFT_SCORE);
+            let several = (STOQ_KERNEL_MALA..=STOQ_KERNEL_LANGEVIN).contains(&number) && drift != STOQ_DRIFT_SCORE;
+            assert_eq!(needs_action(kernel), several);
         }
         let grids = [Grid::Optimal, Grid::Geometric, Grid::Linear, Grid::Pilot];
         for (number, grid) in (1..).zip(grids) {

@@ -41,6 +41,15 @@ impl<T> Output<T> {
             unsafe { self.0.write(value) }
         }
     }
+
+    /// Writes no more than the first `bytes` of a value: the members that an older version of a struct has too.
+    ///
+    /// # Safety
+    /// The pointer must be valid for writing `bytes`, of which `T` has at least as many.
+    pub(super) unsafe fn set_first_bytes(&self, value: &T, bytes: usize) {
+        // SAFETY: promised by the caller.
+        unsafe { self.0.cast::<u8>().copy_from_nonoverlapping(std::ptr::from_ref(value).cast(), bytes) }
+    }
 }
 
 /// Gives a new handle to the caller.
@@ -100,6 +109,8 @@ pub(super) unsafe fn string<'a>(parameter: &str, pointer: *const c_char) -> Resu
 pub(super) trait Versioned: Copy {
     /// Function that sets the size.
     const INITIALISER: &'static str;
+    /// Bytes of the members that every version has.
+    const LEAST: usize = size_of::<Self>();
 }
 
 /// Checks that the struct of the caller has at least the fields that this version knows.
@@ -110,8 +121,8 @@ pub(super) unsafe fn require_size<T: Versioned>(parameter: &str, pointer: *const
     require(parameter, pointer)?;
     // SAFETY: every struct of the ABI starts with its size. Nothing behind is touched before the check.
     let size = unsafe { pointer.cast::<usize>().read() };
-    if size < size_of::<T>() {
-        let expected = format!("at least {} bytes, as {} sets it", size_of::<T>(), T::INITIALISER);
+    if size < T::LEAST {
+        let expected = format!("at least {} bytes, as {} sets it", T::LEAST, T::INITIALISER);
         return Err(Error::invalid(&format!("{parameter}->struct_size"), size, &expected));
     }
     Ok(())

@@ -34,6 +34,11 @@ pub const STOQ_IO: stoq_status_t = 8;
 pub const STOQ_OUT_OF_MEMORY: stoq_status_t = 9;
 /// A fault of this library. The handles of the call stay usable, and are as before the call.
 pub const STOQ_INTERNAL: stoq_status_t = 10;
+/// The library of ONNX Runtime, which networks exported from other programs need, was not found or cannot be
+/// used. Networks that stoq trained need none and go on working.
+pub const STOQ_RUNTIME_MISSING: stoq_status_t = 11;
+/// The device that was asked for is not there, or stopped working. There is no silent fallback to another.
+pub const STOQ_DEVICE_UNAVAILABLE: stoq_status_t = 12;
 
 thread_local! {
     static LAST_ERROR: RefCell<CString> = RefCell::new(CString::default());
@@ -63,6 +68,8 @@ fn status(error: &Error) -> stoq_status_t {
         Error::Io { .. } => STOQ_IO,
         Error::OutOfMemory { .. } => STOQ_OUT_OF_MEMORY,
         Error::Internal(_) => STOQ_INTERNAL,
+        Error::RuntimeMissing { .. } => STOQ_RUNTIME_MISSING,
+        Error::DeviceUnavailable { .. } => STOQ_DEVICE_UNAVAILABLE,
     }
 }
 
@@ -121,6 +128,8 @@ pub extern "C" fn stoq_status_name(status: stoq_status_t) -> *const c_char {
         STOQ_IO => c"STOQ_IO",
         STOQ_OUT_OF_MEMORY => c"STOQ_OUT_OF_MEMORY",
         STOQ_INTERNAL => c"STOQ_INTERNAL",
+        STOQ_RUNTIME_MISSING => c"STOQ_RUNTIME_MISSING",
+        STOQ_DEVICE_UNAVAILABLE => c"STOQ_DEVICE_UNAVAILABLE",
         _ => c"unknown status",
     };
     name.as_ptr()

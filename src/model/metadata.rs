@@ -184,6 +184,7 @@ impl Metadata {
             moments.validate()?;
             crate::action::GaugeLinks::new(&lattice)?;
             require_length("network inputs", self.network.inputs, LINK_INPUTS)?;
+            require_length("network reach of a model of link angles", self.network.reach, 1)?;
         }
         // Of a gauge field the network gives one number a plaquette.
         let outputs = if self.plaquettes.is_some() { 1 } else { self.components };

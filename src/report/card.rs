@@ -109,7 +109,7 @@ impl ReportCard {
     /// `held_out` configurations, one after the other in the order of their chain. `go_on` is asked again and again.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for fewer than 16 configurations, 128 proposals or no levels;
+    /// [`Error::InvalidArgument`] for fewer than 16 configurations, 128 proposals or no levels, and for link angles;
     /// [`Error::ShapeMismatch`]; what paths and observables raise. `None` when `go_on` said no.
     pub fn compute(
         score: &Arc<dyn Score>,
@@ -118,6 +118,11 @@ impl ReportCard {
         options: &CardOptions,
         go_on: &dyn Fn() -> bool,
     ) -> Result<Option<Self>> {
+        if score.of_links() {
+            let expected = "a model of a scalar field; of link angles run stoq chain u1 --model, which has exact values \
+                            beside every observable";
+            return Err(Error::invalid("model of a report card", "link angles", expected));
+        }
         let (lattice, effort) = (score.lattice().clone(), (options.seed, options.threads));
         let count = held_out.len() / lattice.values();
         require_length("held-out fields", held_out.len(), count * lattice.values())?;

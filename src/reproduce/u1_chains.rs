@@ -49,16 +49,7 @@ pub struct Effort {
 impl Effort {
     /// What is recorded, or with `quick` a run of under two minutes.
     pub fn new(quick: bool, seed: u64, threads: usize) -> Self {
-        let train = TrainOptions {
-            channels: vec![8],
-            embedding: 32,
-            batch: 64,
-            steps: 4000,
-            seed,
-            threads,
-            largest_noise: Some(1.05),
-            ..TrainOptions::default()
-        };
+        let train = TrainOptions { seed, threads, ..TrainOptions::link_angles() };
         let effort = Effort {
             extent: 16,
             betas: vec![1.0, 3.0, 5.0, 7.0, 9.0, 11.0],
@@ -174,8 +165,8 @@ pub struct Rung {
     pub training: f64,
     /// Renoise.
     pub tuned: Tuned,
-    /// Length of the HMC trajectories.
-    pub length: f64,
+    /// HMC as tuned.
+    pub hmc: HmcOptions,
     /// HMC, HMC with charge shifts, HMC with renoise.
     pub runs: Vec<Run>,
 }
@@ -212,8 +203,8 @@ fn step(effort: &Effort, beta: f64, below: Option<&Rung>, say: &mut dyn FnMut(&s
     say(&format!("beta = {beta}: trained in {training:.0} s, loss {:.4}", trainer.progress().loss));
     let score: Arc<dyn Score> = Arc::new(NativeScore::new(model.clone())?);
     let tuned = tune(effort, &score, &data, beta)?;
-    let length = tune_length(effort, beta)?;
-    let hmc = hmc(length);
+    let trajectories = tune_hmc(effort, beta)?;
+    let hmc = Kernel::Hmc(trajectories);
     let renoise = Kernel::Renoise { time: score.schedule().time_of_noise(tuned.noise) };
     let plans: [(&'static str, Vec<Kernel>); 3] = [
         ("HMC", vec![hmc]),
@@ -226,7 +217,7 @@ fn step(effort: &Effort, beta: f64, below: Option<&Rung>, say: &mut dyn FnMut(&s
         let chain = composition(effort, &score, kernels, tuned.levels, 10 * index as u32)?;
         runs.push(run(name, chain, beta, &start, effort.updates[index])?);
     }
-    Ok(Rung { beta, exact, source, model, training, tuned, length, runs })
+    Ok(Rung { beta, exact, source, model, training, tuned, hmc: trajectories, runs })
 }
 
 fn hmc(length: f64) -> Kernel {
@@ -321,21 +312,28 @@ fn tune(effort: &Effort, score: &Arc<dyn Score>, data: &Dataset, beta: f64) -> R
     best.map(|(_, tuned)| tuned).ok_or_else(|| Error::invalid("effort", "no levels or noises", "at least one of each"))
 }
 
-/// The length of least tau_int(plaquette) times evaluations, the same on every machine. (The charge decides only where it moves.)
-fn tune_length(effort: &Effort, beta: f64) -> Result<f64> {
+/// HMC of the length at which it costs least, evaluations counted, which are the same on every machine; its number of steps is
+/// tuned by the acceptance. Where the charge can be seen to move, tau_int(Q) decides, otherwise that of the plaquette.
+fn tune_hmc(effort: &Effort, beta: f64) -> Result<HmcOptions> {
     let lattice = effort.lattice()?;
-    let mut best = (f64::INFINITY, 1.0);
-    for &length in &effort.lengths {
-        let options = ChainOptions { kernel: hmc(length), seed: effort.seed, chain: 98, ..ChainOptions::default() };
-        let chain = Composition::new(vec![Chain::without_score(&lattice, options)?])?;
-        let run = run("HMC", chain, beta, &vec![0.0; lattice.values()], effort.scan)?;
-        let Kernel::Hmc(HmcOptions { steps, .. }) = options.kernel else { continue };
-        // The charge where it can be seen to move, else the plaquette.
+    let start = vec![0.0; lattice.values()];
+    let mut best = (f64::INFINITY, HmcOptions::default());
+    for &trajectory_length in &effort.lengths {
+        let tuned = ChainOptions { seed: effort.seed, chain: 97, warm_up: true, ..ChainOptions::default() };
+        let mut chain = Chain::without_score(&lattice, ChainOptions { kernel: hmc(trajectory_length), ..tuned })?;
+        chain.warm_up(&mut start.clone(), &mut *ActionRecord::u1(beta).build(&lattice)?, 400)?;
+        let size = chain.move_size().unwrap_or(trajectory_length);
+        let steps = (trajectory_length / size * (1.0 - 1e-9)).ceil().max(1.0) as usize;
+        let options = HmcOptions { trajectory_length, steps, ..HmcOptions::default() };
+        let kernel = Kernel::Hmc(options);
+        let chain = ChainOptions { kernel, seed: effort.seed, chain: 98, ..ChainOptions::default() };
+        let chain = Composition::new(vec![Chain::without_score(&lattice, chain)?])?;
+        let run = run("HMC", chain, beta, &start, effort.scan)?;
         let moves = run.charge_steps * run.updates as f64;
         let tau = if moves > 400.0 { 1.0 / run.charge_steps } else { run.summary.plaquette().tau_int };
-        let cost = tau * (steps + 2) as f64 / run.acceptance.value.max(1e-3).min(1.0);
+        let cost = tau * (steps + 2) as f64;
         if cost < best.0 {
-            best = (cost, length);
+            best = (cost, options);
         }
     }
     Ok(best.1)

@@ -15,7 +15,7 @@
 
 use super::flow::{FlowCoordinates, log_standard_normal};
 use super::linear;
-use crate::error::{Result, require_finite, require_length};
+use crate::error::{Error, Result, require_finite, require_length};
 use crate::rng::{Purpose, Stream};
 use crate::score::{Differential, Score};
 use std::sync::Arc;
@@ -52,6 +52,11 @@ impl FlowMap {
     /// [`Error::InvalidArgument`] for times that do not ascend within (0, 1], or a score model without derivatives.
     pub fn new(score: Arc<dyn Score>, times: &[f64]) -> Result<Self> {
         super::generator::check_times(times)?;
+        if !score.has_exact_derivatives() {
+            let expected = "one with exact derivatives, which an exact density needs: a native or analytic model, or an \
+                            exported network in double precision with its \"vjp\"";
+            return Err(Error::invalid("score model", "one whose derivatives are estimates", expected));
+        }
         let (values, schedule) = (score.lattice().values(), *score.schedule());
         let coordinates = FlowCoordinates::new(score.lattice(), score.covariance());
         let above = times.iter().map(|&t| coordinates.variable(schedule.noise(t)));

@@ -64,6 +64,10 @@ impl Score for EulerMaruyamaNoise {
     fn differential(self: Arc<Self>) -> Result<Box<dyn Differential>> {
         self.0.clone().differential()
     }
+
+    fn has_exact_derivatives(&self) -> bool {
+        self.0.has_exact_derivatives()
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod links;
 mod mixture;
 mod native;
 mod native_derivatives;
+pub mod onnx_runtime;
 mod pointwise;
 mod preconditioning;
 mod published;
@@ -92,6 +93,12 @@ pub trait Score: Send + Sync {
     /// [`Error::InvalidArgument`] when the model has no derivatives.
     fn differential(self: Arc<Self>) -> Result<Box<dyn Differential>> {
         Err(Error::invalid("score model", "one without derivatives", "a native or analytic model"))
+    }
+
+    /// Whether the derivatives are those of the evaluated function up to rounding, which an exact density needs, and
+    /// no estimates.
+    fn has_exact_derivatives(&self) -> bool {
+        true
     }
 }
 

@@ -34,7 +34,7 @@ pub struct TrainOptions {
     /// Couplings that the network is to see, by their names in the action; the data must differ in them.
     pub conditions: Vec<String>,
     /// Largest noise of the forward process, in standard deviations of the widest mode of the data. `None`: 2 for
-    /// one lattice; 4 for several, which leaves room for larger ones; 8 for independent sites.
+    /// one lattice; 4 for several, which leaves room for larger ones; 8 for independent sites. Of link angles, in radians.
     pub largest_noise: Option<f64>,
     /// Steps between two looks at the validation loss.
     pub validate_every: u64,
@@ -77,6 +77,14 @@ impl TrainOptions {
     /// 0.1 to 5), and to 0.1 % below; the error is that of the draws, and falls as their number^(-1/2).
     pub fn independent_sites() -> Self {
         TrainOptions { channels: vec![32], embedding: 32, reach: 0, ..TrainOptions::default() }
+    }
+
+    /// For the link angles of a gauge field: plaquettes are nearly independent, and a small network of one resolution does. With
+    /// the largest noise of 1.05 radians, beyond which `renoise` is hardly ever accepted; the uniform start of `path` takes the 1.8
+    /// that [`TrainOptions::largest_noise`] has for angles when it is not set.
+    pub fn link_angles() -> Self {
+        let steps = 4000;
+        TrainOptions { channels: vec![8], embedding: 32, steps, largest_noise: Some(1.05), ..TrainOptions::default() }
     }
 }
 

@@ -48,6 +48,9 @@ pub(super) fn check(sets: &[TrainingSet], options: &TrainOptions) -> Result<()> 
         return Err(Error::invalid("training sets", 0, "at least one set of configurations"));
     };
     let lattice = first.data.lattice();
+    if options.reach == 0 && of_links(first.action.as_ref()) {
+        return Err(Error::invalid("network reach", 0, "1: the plaquettes of a gauge field interact"));
+    }
     for set in sets {
         let other = set.data.lattice();
         if (other.rank(), other.components()) != (lattice.rank(), lattice.components()) {

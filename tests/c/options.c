@@ -8,7 +8,7 @@ static void struct_sizes(struct handles *h)
     struct { stoq_layout_t known; char later[64]; } grown;
     stoq_layout_t layout = h->layout;
     stoq_chain_options_t options = h->options;
-    for (size_t size = 0; size < sizeof layout; size += 8) {
+    for (size_t size = 0; size < offsetof(stoq_layout_t, site_offsets); size += 8) {
         layout.struct_size = size;
         INVALID("layout->struct_size", stoq_action_phi4(&layout, KAPPA, LAMBDA, &b.action));
     }
@@ -30,6 +30,8 @@ static void struct_sizes(struct handles *h)
     INVALID("statistics->struct_size", stoq_chain_statistics(h->chain, &b.statistics));
 
     grown.known = h->layout; /* a program that is newer than the library */
+    MUST(stoq_layout_set_sites(&grown.known, NULL));
+    CHECK(grown.known.struct_size == sizeof layout);
     grown.known.struct_size = sizeof grown;
     stoq_action_t *action = NULL;
     MUST(stoq_action_phi4(&grown.known, KAPPA, LAMBDA, &action));
@@ -106,7 +108,7 @@ static void bad_options(struct handles *h)
         uint32_t levels, threads, pool, warm_up;
         double time;
     } table[] = {
-        {"options->kernel", 0, 6, 1, 8, 0, 0.5},       {"options->kernel", 8, 6, 1, 8, 0, 0.5},
+        {"options->kernel", 0, 6, 1, 8, 0, 0.5},       {"options->kernel", 9, 6, 1, 8, 0, 0.5},
         {"options->kernel", -1, 6, 1, 8, 0, 0.5},      {"options->levels", 1, 0, 1, 8, 0, 0.5},
         {"options->levels", 2, 0, 1, 8, 0, 0.5},       {"options->levels", 1, UINT32_MAX, 1, 8, 0, 0.5},
         {"options->threads", 1, 6, 0, 8, 0, 0.5},      {"options->threads", 1, 6, 1025, 8, 0, 0.5},

@@ -53,7 +53,7 @@ struct handles {
 static int destroyed;
 static inline void destroy(void *user) { (void)user, destroyed++; }
 
-static int32_t zero_action(void *user, const double *field, size_t sites, double *action)
+static inline int32_t zero_action(void *user, const double *field, size_t sites, double *action)
 {
     (void)user, (void)field, (void)sites;
     *action = 0.0;

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Every test file uses its own part.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use stoq::action::ActionRecord;
 use stoq::analysis::{Estimate, gamma_method};
@@ -125,4 +126,49 @@ pub fn library_folder(temporary: &Path) -> PathBuf {
         std::fs::copy(&built, folder.join(name)).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
     }
     folder
+}
+
+/// The Python interpreter with numpy, if there is one.
+pub fn python() -> Option<PathBuf> {
+    let built = root().join("build/python/bin/python");
+    let found = std::env::var_os("STOQ_PYTHON").map(PathBuf::from).or_else(|| built.exists().then_some(built));
+    if found.is_none() {
+        skipped("no Python with numpy: set STOQ_PYTHON, or build build/python", "STOQ_REQUIRE_PYTHON");
+    }
+    found
+}
+
+/// The Fortran compiler, if there is one.
+pub fn gfortran() -> Option<&'static str> {
+    let works = std::process::Command::new("gfortran").arg("--version").output().is_ok_and(|run| run.status.success());
+    if !works {
+        skipped("there is no Fortran compiler `gfortran`", "STOQ_REQUIRE_FORTRAN");
+    }
+    works.then_some("gfortran")
+}
+
+/// Builds the Fortran module by its own makefile; returns the folder with its module files and libstoq_fortran.a.
+pub fn fortran_module(temporary: &Path, flags: &str) -> PathBuf {
+    let folder = temporary.join("fortran");
+    let mut make = std::process::Command::new("make");
+    make.arg("-C").arg(root().join("bindings/fortran")).arg(format!("BUILD={}", folder.display()));
+    let built = make.arg(format!("FFLAGS=-O2 {flags}")).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    folder
+}
+
+/// Says that a test does not run for want of a tool, which is a failure if the environment has `required` = 1.
+pub fn skipped(message: &str, required: &str) {
+    assert!(std::env::var_os(required).is_none_or(|value| value != "1"), "{message}, and {required} = 1");
+    eprintln!("skipped: {message}");
+}
+
+/// `program` under valgrind's memcheck with every error fatal, leaks included, if `STOQ_VALGRIND` is 1 (`make valgrind`).
+pub fn valgrind(program: &Path) -> Option<Command> {
+    std::env::var_os("STOQ_VALGRIND").filter(|value| value == "1")?;
+    let mut command = Command::new("valgrind");
+    command.arg(format!("--suppressions={}", root().join("tests/valgrind.supp").display()));
+    command.args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]);
+    command.arg(program);
+    Some(command)
 }

@@ -302,8 +302,64 @@ static void approximate_tools() {
     real.expect(0.5, "Re <z^2>");  // 1 / sigma0 = (1 - i) / 2
 }
 
+// Link angles in two layouts: one action, the same observables, charge shifts beside the exact values.
+static void gauge_theory() {
+    const stoq::Layout by_direction({4, 5}, 2);
+    stoq::Layout by_site = by_direction;
+    by_site.strides[0] = 10, by_site.strides[1] = 2, by_site.component_stride = 1;
+    std::vector<double> links(by_direction.values()), pairs(links.size());
+    for (std::size_t mu = 0; mu < 2; mu++)
+        for (std::size_t site = 0; site < 20; site++)
+            links[20 * mu + site] = pairs[2 * site + mu] = 9.0 * std::sin(1.0 + 3.0 * double(site) + 7.0 * double(mu));
+    stoq::Action action = stoq::Action::u1(by_direction, 1.5), other = stoq::Action::u1(by_site, 1.5);
+    const double plaquette = stoq::u1::wilson_loop(by_direction, links.data(), 1, 1);
+    CHECK(std::abs(action.evaluate(links.data()) + 1.5 * 20 * plaquette) < 1e-12);
+    CHECK(action.evaluate(links.data()) == other.evaluate(pairs.data()));
+    CHECK(stoq::u1::wilson_loop(by_site, pairs.data(), 1, 1) == plaquette);
+    CHECK(stoq::u1::charge(by_direction, links.data()) == stoq::u1::charge(by_site, pairs.data()));
+    CHECK(stoq::u1::polyakov_loop(by_direction, links.data(), 1) == stoq::u1::polyakov_loop(by_site, pairs.data(), 1));
+    stoq::Chain shift(action, by_site, options_of(STOQ_KERNEL_CHARGE_SHIFT));
+    int accepted = 0;
+    for (int i = 0; i < 100; i++) accepted += shift.step(pairs);
+    CHECK(accepted > 0 && accepted < 100);
+    const stoq::u1::Exact exact(by_direction, 1.5);
+    double squares = 0.0, loops = 1.0;
+    for (std::int32_t q = -10; q <= 10; q++) squares += q * q * exact.charge_probability(q);
+    for (std::size_t width = 1; width < 5; width++) loops += exact.wilson_loop(4, width);
+    CHECK(std::abs(squares - exact.charge_squared()) < 1e-12);
+    CHECK(std::abs(loops / 5.0 - exact.polyakov_square(0)) < 1e-12);
+    THROWS(STOQ_INVALID_ARGUMENT, "beta", stoq::u1::Exact(by_direction, -1.0));
+}
+
+// A field by a table of its sites: the same chain, also when the layout that made it is gone.
+static void tables_of_sites() {
+    const stoq::Layout plain({extent, extent});
+    const auto model = stoq::Model::free_field(plain, kappa);
+    auto action = stoq::Action::phi4(plain, kappa, lambda);
+    std::vector<double> phi(sites, 0.25), other(sites), back(sites);
+    for (std::size_t site = 0; site < sites; site++) phi[site] += 0.125 * static_cast<double>(site % 5);
+    auto table = std::make_unique<stoq::Layout>(stoq::Layout::even_odd({extent, extent}));
+    const stoq::Layout copy = *table;
+    stoq::Chain chain(model, action, plain, options_of(STOQ_KERNEL_PATH));
+    stoq::Chain by_table(model, action, *table, options_of(STOQ_KERNEL_PATH));
+    table.reset();
+    CHECK(copy.offset({0, 2}) == 1 && copy.offset({0, 1}) == 8 && copy.offset({1, 0}) == 10);
+    copy.scatter(phi.data(), other.data());
+    for (int update = 0; update < 20; update++) CHECK(chain.step(phi) == by_table.step(other));
+    copy.gather(other.data(), back.data());
+    CHECK(same(phi, back) && !same(phi, other));
+    const auto pairs = stoq::Layout::even_odd({2, 2}, 3, true);
+    CHECK(pairs.offset({0, 1}, 2) == 8 && pairs.reach() == std::make_pair(std::ptrdiff_t(0), std::ptrdiff_t(11)));
+    other.resize(sites - 1);
+    THROWS(STOQ_SHAPE_MISMATCH, "15 doubles", by_table.step(other));
+    THROWS(STOQ_SHAPE_MISMATCH, "offsets", stoq::Layout::by_sites({2, 2}, {0, 1, 2}));
+    THROWS(STOQ_SHAPE_MISMATCH, "coordinates", copy.offset({1}));
+    THROWS(STOQ_INVALID_ARGUMENT, "site_offsets", stoq::Action::phi4(stoq::Layout::by_sites({2}, {0, 0}), 0.1, 0.1));
+}
+
 int main(int, char **arguments) {
     moments_are_exact();
+    tables_of_sites();
     callbacks_agree_with_the_built_in_action();
     exceptions_pass_through(STOQ_KERNEL_PATH, Where::action);
     exceptions_pass_through(STOQ_KERNEL_HMC, Where::action);
@@ -315,6 +371,7 @@ int main(int, char **arguments) {
     errors_have_status_and_text(arguments[1]);
     chains_continue();
     approximate_tools();
+    gauge_theory();
     std::printf("chain: %d checks, %d failures\n", checks, failures);
     return failures || checks < 100 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -151,6 +151,36 @@ def layouts_agree():
     check(Layout(SHAPE, order="F").empty().flags.f_contiguous and Layout((3, 5), 2).values == 30)
 
 
+def tables_of_sites():
+    """A field by a table of its sites: the same chain, host action, and local changes."""
+    plain, table = Layout(SHAPE), Layout.even_odd(SHAPE)
+    model, phi = Model.free_field(plain, 0.15), np.arange(16.0).reshape(SHAPE) % 5 / 8
+    other, where = table.empty(), np.array([[table.offset((y, x)) for x in range(4)] for y in range(4)])
+    check(other.shape == (16,) and where[0, 2] == 1 and where[0, 1] == 8 and where[1, 0] == 10 and where[3, 3] == 7)
+    table.scatter(phi, other)
+    check(np.array_equal(other[where], phi) and np.array_equal(table.gather(other), phi))
+    host = Phi4(LAMBDA)
+    change = lambda field, index, value: host.local_change(
+        field[where], tuple(np.argwhere(where == index[0])[0]), value
+    )  # fmt: skip
+    by_table = Action.host(table, lambda field: host.action(field[where]), local_change=change)
+    for kernel in (Kernel.PATH, Kernel.METROPOLIS):
+        chain = Chain(plain, host.on(plain), model, kernel=kernel, levels=6)
+        twin = Chain(table, by_table, model, kernel=kernel, levels=6)
+        for _ in range(8):
+            check(chain.step(phi) == twin.step(other) and np.array_equal(other[where], phi))
+    links = Layout.even_odd((2, 2), 3, together=True)
+    check(links.offset((0, 1), 2) == 8 and links.empty().shape == (12,) and links.values == 12)
+    values = np.arange(12.0).reshape(3, 2, 2)
+    field = links.empty()
+    links.scatter(values, field)
+    check(field[8] == values[2, 0, 1] and np.array_equal(links.gather(field), values))
+    raises(stoq.Error, "offsets", Layout.by_sites, (2, 2), [0, 1, 2], status=Status.SHAPE_MISMATCH)
+    raises(ValueError, "-1", Layout.by_sites, (2,), [0, -1])
+    raises(stoq.Error, "site_offsets", Action.phi4, Layout.by_sites((2,), [3, 3]), 0.1, 0.1)
+    raises(stoq.Error, "shape", table.gather, np.zeros(SHAPE), status=Status.SHAPE_MISMATCH)
+
+
 def exceptions_come_back_as_themselves():
     class Own(Exception):
         pass
@@ -302,6 +332,32 @@ def approximate_tools():
     check(np.max(np.abs(back - np.exp(-0.5 * start**2 / 0.7) / math.sqrt(1.4 * math.pi))) < 4e-3)
 
 
+def gauge_theory():
+    """Link angles in an array [mu, x, y] and in a view of [x, y, mu]: the same observables, and charge shifts."""
+    pairs = 9 * np.sin(1.0 + 3 * np.arange(40.0)).reshape(4, 5, 2)
+    view, links = np.moveaxis(pairs, -1, 0), np.moveaxis(pairs, -1, 0).copy()
+    angle = links[0] + np.roll(links[1], -1, 0) - np.roll(links[0], -1, 1) - links[1]
+    polyakov = [np.mean(np.exp(1j * links[axis].sum(axis=axis))) for axis in (0, 1)]
+    exact = stoq.u1.Exact(Layout.of(links, components=True), 1.5)
+    for field in (links, view):
+        layout = Layout.of(field, components=True)
+        action = Action.u1(layout, 1.5)
+        check(abs(action.evaluate(field) + 1.5 * np.sum(np.cos(angle))) < 1e-12)
+        check(abs(stoq.u1.wilson_loop(layout, field, 1, 1) - np.mean(np.cos(angle))) < 1e-12)
+        flux = np.sum(angle / (2 * np.pi) - np.round(angle / (2 * np.pi)))
+        check(stoq.u1.charge(layout, field) == round(flux) and abs(flux - round(flux)) < 1e-12)
+        for axis in (0, 1):
+            check(abs(stoq.u1.polyakov_loop(layout, field, axis) - polyakov[axis]) < 1e-12)
+        shift = Chain(layout, action=action, kernel=Kernel.CHARGE_SHIFT)
+        check(0 < sum(shift.step(field) for _ in range(100)) < 100)
+    check(np.array_equal(links, view))
+    # P(Q) has the variance <Q^2>, and a loop around the torus is two Polyakov loops.
+    check(abs(sum(q * q * exact.charge_probability(q) for q in range(-10, 11)) - exact.charge_squared()) < 1e-12)
+    loops = [1.0] + [exact.wilson_loop(4, width) for width in range(1, 5)]
+    check(abs(np.mean(loops) - exact.polyakov_square(0)) < 1e-12)
+    raises(stoq.Error, "axis", stoq.u1.polyakov_loop, Layout.of(links, components=True), links, 2)
+
+
 def a_missing_library_is_said():
     for given, word in [("/nowhere/libstoq.so", "STOQ_LIBRARY = /nowhere"), (sys.executable, "STOQ_LIBRARY")]:
         run = subprocess.run([sys.executable, "-c", "import stoq"], env={**os.environ, "STOQ_LIBRARY": given},
@@ -313,11 +369,13 @@ def main():
     moments_are_exact()
     host_agrees_with_built_in()
     layouts_agree()
+    tables_of_sites()
     exceptions_come_back_as_themselves()
     chains_continue()
     errors_are_clear(sys.argv[1])
     callables_live_as_long_as_needed()
     approximate_tools()
+    gauge_theory()
     a_missing_library_is_said()
     print(f"binding: {checks.passed} checks passed")
 

@@ -18,30 +18,36 @@ A chain, generator or accumulator has one caller at a time; a Model may be used 
 The library is looked for at $STOQ_LIBRARY, beside this package, in ../../target/release, and on the system.
 """
 
+from . import u1
 from ._action import Action
 from ._approximate import ComplexLangevin, CumulantEstimate, Cumulants, FokkerPlanck, Generator
 from ._chain import Chain, Statistics
 from ._field import Layout
 from ._library import (
+    Channels,
     Coordinates,
     Correction,
     Drift,
     Ending,
+    Engine,
     Error,
     Grid,
     Integrator,
     Kernel,
     LibraryError,
     Method,
+    Output,
     Reject,
     Scheme,
     Size,
     Status,
     Symmetry,
+    Time,
     Trace,
     version,
 )
 from ._model import Model, Schedule
 from ._trainer import Trainer, TrainReport
+from .export import export
 
 __all__ = [name for name in dir() if not name.startswith("_")]

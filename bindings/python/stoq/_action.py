@@ -12,7 +12,7 @@ class Action(Handle):
     _free = "stoq_action_free"
 
     def __init__(self, *_):
-        raise TypeError("make an action with Action.phi4, toy, two_peak, three_peak or host")
+        raise TypeError("make an action with Action.phi4, toy, two_peak, three_peak, u1 or host")
 
     @classmethod
     def _new(cls, layout, function, *arguments):
@@ -41,6 +41,11 @@ class Action(Handle):
     def three_peak(cls, layout, radius, sigma0):
         """Three Gaussian peaks of width sigma0 on a circle, at every site; two components."""
         return cls._new(layout, library.stoq_action_three_peak, radius, sigma0)
+
+    @classmethod
+    def u1(cls, layout, beta):
+        """U(1) gauge theory on link angles, S = -beta sum_P cos theta_P; two axes, two components."""
+        return cls._new(layout, library.stoq_action_u1, beta)
 
     @classmethod
     def host(cls, layout, action, force=None, local_change=None):

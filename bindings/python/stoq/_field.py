@@ -18,8 +18,12 @@ class Layout:
     orders are views: ``numpy.moveaxis(pairs, -1, 0)`` of an array of shape ``(*extents, 2)``.
 
     Layout((16, 16)) is C order without gaps, Layout((16, 16), order="F") Fortran's, Layout.of(array) that of an
-    array, its strides included.
+    array, its strides included. Layout.by_sites(extents, offsets) has a table of its sites, and its fields are arrays
+    of one axis; Layout.even_odd(extents) makes the table of an order by parity.
     """
+
+    #: The table of sites, kept as long as the library may read it.
+    _offsets = None
 
     def __init__(self, extents, components=1, order="C"):
         if order not in ("C", "F"):
@@ -38,7 +42,7 @@ class Layout:
         call(library.stoq_layout_init, ctypes.byref(self.struct), len(extents), numbers)
         self.struct.components = components
         self.extents, self.components = extents, components
-        #: Shape of a field.
+        #: Shape of a field: (length,) with a table of sites.
         self.shape = extents if components == 1 else (components, *extents)
         steps = [_DOUBLE * math.prod(self.shape[axis + 1:]) for axis in range(len(self.shape))]
         #: Strides of a field in bytes, as in NumPy.
@@ -77,6 +81,55 @@ class Layout:
         layout._set_strides(field.strides[0] if components else _DOUBLE, sites)
         return layout
 
+    @classmethod
+    def by_sites(cls, extents, offsets, components=1, component_stride=0):
+        """Any order of sites: component i of site number s, counted in C order, is
+        field[offsets[s] + i * component_stride] of a float64 array with one axis."""
+        layout = cls(extents, components)
+        offsets = np.ascontiguousarray(offsets, np.intp).ravel()
+        if offsets.size != layout.sites:
+            message = f"offsets has {offsets.size} numbers: expected {layout.sites}, one a site"
+            raise Error(Status.SHAPE_MISMATCH, message)
+        reach = component_stride * (layout.components - 1)
+        low, high = int(offsets.min()) + min(reach, 0), int(offsets.max()) + max(reach, 0)
+        if low < 0:
+            raise ValueError(f"offsets lead to {low}: expected none before the start of the array")
+        layout._offsets, layout.struct.component_stride = offsets, component_stride
+        call(library.stoq_layout_set_sites, ctypes.byref(layout.struct), offsets.ctypes.data)
+        layout.shape, layout.strides = (high + 1,), (_DOUBLE,)
+        layout._reach()
+        return layout
+
+    @classmethod
+    def even_odd(cls, extents, components=1, together=False):
+        """All even sites before all odd ones, as in MILC and in QDP's checkerboard; see stoq_layout_even_odd(). The
+        components of a site are ``together``, or each has a field of its own."""
+        layout = cls(extents, components)
+        offsets = np.empty(layout.sites, np.intp)
+        stride = components if together else 1
+        call(library.stoq_layout_even_odd, ctypes.byref(layout.struct), stride, offsets.ctypes.data)
+        return cls.by_sites(extents, offsets, components, 1 if together else layout.sites)
+
+    def offset(self, coordinates, component=0):
+        """How many doubles behind the first value the component of a site is."""
+        found, numbers = ctypes.c_ssize_t(), (ctypes.c_size_t * len(self.extents))(*coordinates)
+        call(library.stoq_layout_offset, ctypes.byref(self.struct), numbers, component, ctypes.byref(found))
+        return found.value
+
+    def gather(self, field):
+        """A copy of a field as an array of shape extents, or (components, *extents), in C order."""
+        values = np.empty(self.extents if self.components == 1 else (self.components, *self.extents))
+        address = self.address("field", field)
+        call(library.stoq_field_gather, ctypes.byref(self.struct), address, values.ctypes.data)
+        return values
+
+    def scatter(self, values, field):
+        """The way back: copies such an array to a field."""
+        shape = self.extents if self.components == 1 else (self.components, *self.extents)
+        values = contiguous("values", values, shape)
+        address = self.address("field", field, write=True)
+        call(library.stoq_field_scatter, ctypes.byref(self.struct), values.ctypes.data, address)
+
     @property
     def sites(self):
         """Sites of the lattice."""
@@ -85,7 +138,7 @@ class Layout:
     @property
     def values(self):
         """Values of a field: sites times components."""
-        return math.prod(self.shape)
+        return self.sites * self.components
 
     def empty(self):
         """An array of zeros in this layout."""

@@ -21,11 +21,15 @@ def _enum(name, prefix, *extra):
 _STATUSES = [
     "STOQ_OK", "STOQ_INVALID_ARGUMENT", "STOQ_SHAPE_MISMATCH", "STOQ_NOT_FINITE", "STOQ_MODEL_FILE",
     "STOQ_CHAIN_STATE", "STOQ_CALLBACK_STOPPED", "STOQ_WRONG_ORDER", "STOQ_IO", "STOQ_OUT_OF_MEMORY",
-    "STOQ_INTERNAL",
+    "STOQ_INTERNAL", "STOQ_RUNTIME_MISSING", "STOQ_DEVICE_UNAVAILABLE",
 ]  # fmt: skip
 
 Status = _enum("Status", "-", *_STATUSES)
 Scheme = _enum("Scheme", "STOQ_SCHEME_")
+Engine = _enum("Engine", "STOQ_ENGINE_")
+Output = _enum("Output", "STOQ_OUTPUT_")
+Time = _enum("Time", "STOQ_TIME_")
+Channels = _enum("Channels", "STOQ_CHANNELS_")
 Kernel = _enum("Kernel", "STOQ_KERNEL_")
 Drift = _enum("Drift", "STOQ_DRIFT_")
 Integrator = _enum("Integrator", "-", "STOQ_LEAPFROG", "STOQ_OMELYAN")

@@ -32,7 +32,7 @@ class Model(Handle):
     _free = "stoq_model_free"
 
     def __init__(self, *_):
-        raise TypeError("make a model with Model.load, from_memory, gaussian, free_field, toy, two_peak or three_peak")
+        raise TypeError("make a model with Model.load, open, from_memory, gaussian, free_field, toy, two_peak or three_peak")
 
     @classmethod
     def _new(cls, function, *arguments):
@@ -45,6 +45,23 @@ class Model(Handle):
     def load(cls, path):
         """Reads a model file."""
         return cls._new(library.stoq_model_load, os.fsencode(path))
+
+    @classmethod
+    def open(cls, path, extents=(), covariance=None, device=None, runtime=None, **given):
+        """Reads a model file with options: a network exported by another program, a device. The others by name, such as
+        output=stoq.Output.NOISE: see stoq_model_open_options_t.
+        """
+        struct = options(_abi.OpenOptions, library.stoq_model_open_options_init, given)
+        extents = tuple(int(extent) for extent in np.atleast_1d(extents))
+        if len(extents) > 4 or any(extent < 1 for extent in extents):
+            raise ValueError(f"extents = {extents}: expected up to four numbers of at least 1")
+        struct.rank, struct.extents = len(extents), (ctypes.c_size_t * 4)(*extents)
+        struct.device = None if device is None else str(device).encode()
+        struct.runtime = None if runtime is None else os.fsencode(runtime)
+        if covariance is not None:
+            covariance = np.ascontiguousarray(covariance, dtype=np.float64)
+            struct.covariance, struct.covariance_count = covariance.ctypes.data, covariance.size
+        return cls._new(library.stoq_model_open_with, os.fsencode(path), ctypes.byref(struct))
 
     @classmethod
     def from_memory(cls, contents):

@@ -1,11 +1,12 @@
 //! The checks that need no statistics: derivatives, local changes, reversibility, symmetry.
 
 use super::{Check, Subject, value};
-use crate::action::{Action, Interrupt};
+use crate::action::{Action, GaugeLinks, Interrupt};
 use crate::diffusion::T_END;
 use crate::error::Result;
 use crate::rng::{Purpose, Stream};
 use crate::score::Score;
+use std::f64::consts::TAU;
 use std::sync::Arc;
 
 /// Fields on which the checks are made, and sites of each that are differentiated.
@@ -38,6 +39,10 @@ pub(super) fn checks(subject: &mut Subject<'_>, fields: &[f64], stream: &Stream)
         Check::error("local change against whole actions", local, 1e-10),
         Check::error("reversibility of trajectories", reversible, 1e-8),
     ];
+    if let Some(links) = &subject.links {
+        let error = gauge_error(subject.action, links, &fields[..values], stream)?;
+        checks.push(Check::error("gauge transformations and whole turns leave S", error, 1e-10));
+    }
     if subject.even {
         checks.push(Check::error("S(-phi) = S(phi)", parity, 1e-12));
         if let Some(score) = &subject.score {
@@ -123,6 +128,19 @@ fn parity_error(action: &mut dyn Action, field: &[f64]) -> Result<f64> {
     let mirrored: Vec<f64> = field.iter().map(|x| -x).collect();
     let (plus, minus) = (value(action, field)?, value(action, &mirrored)?);
     Ok((plus - minus).abs() / (1.0 + plus.abs()))
+}
+
+/// A random gauge transformation, and a random number of turns of every link.
+fn gauge_error(action: &mut dyn Action, links: &GaugeLinks, field: &[f64], stream: &Stream) -> Result<f64> {
+    let uniform = |level: u32, index: usize| stream.uniform(Purpose::Diagnostic, level, index as u32);
+    let omega: Vec<f64> = (0..links.sites()).map(|site| TAU * uniform(3, site)).collect();
+    let mut moved = field.to_vec();
+    links.gauge_transform(&mut moved, &omega)?;
+    for (index, angle) in moved.iter_mut().enumerate() {
+        *angle += TAU * (5.0 * uniform(4, index) - 2.0).floor();
+    }
+    let (before, after) = (value(action, field)?, value(action, &moved)?);
+    Ok((after - before).abs() / (1.0 + before.abs()))
 }
 
 /// Relative to the largest |D|, over a few noise levels; networks compute in single precision.

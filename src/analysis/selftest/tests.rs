@@ -1,8 +1,8 @@
 use super::*;
-use crate::action::{Mixture, Phi4, Toy, ToyLaw};
+use crate::action::{GaugeLinks, Mixture, Phi4, Toy, ToyLaw, U1};
 use crate::diffusion::Schedule;
 use crate::rng::Purpose;
-use crate::sampler::IndependentSampler;
+use crate::sampler::{GaugeSampler, IndependentSampler};
 use crate::score::{GaussianScore, MixtureScore};
 
 /// The toy, whose force or local change is off, or that is not even.
@@ -50,6 +50,7 @@ fn toy(action: &mut dyn Action, twist: fn(f64) -> f64, configurations: usize) ->
         score: Some(Arc::new(MixtureScore::two_peak(lattice.clone(), schedule(), 0.7, 0.8).unwrap())),
         even: true,
         log_partition: Some(law.log_partition()),
+        links: None,
     };
     run(&mut subject, &SelftestOptions { configurations, ..Default::default() }, twist).unwrap()
 }
@@ -128,6 +129,7 @@ fn fields_of_another_law_are_seen() {
             score: Some(Arc::new(GaussianScore::free_field(lattice.clone(), schedule(), 0.15).unwrap())),
             even: true,
             log_partition: Some(log_partition),
+            links: None,
         };
         let checks = selftest(&mut subject, &SelftestOptions::default()).unwrap();
         assert_eq!(failed(&checks).is_empty(), passes, "{checks:#?}");
@@ -151,9 +153,53 @@ fn asymmetric_laws_and_bad_options() {
         score: None,
         even: false,
         log_partition: None,
+        links: None,
     };
     let options = SelftestOptions { configurations: 500, ..Default::default() };
     let checks = selftest(&mut subject, &options).unwrap();
     assert!(failed(&checks).is_empty() && !checks.iter().any(|check| check.name.contains("-phi")), "{checks:#?}");
     assert!(selftest(&mut subject, &SelftestOptions { configurations: 63, ..options }).is_err());
+}
+
+/// An action of link angles that is not gauge invariant by `mass`.
+struct Massive(U1, f64);
+
+impl Action for Massive {
+    fn action(&mut self, field: &[f64]) -> Result<f64, Interrupt> {
+        Ok(self.0.action(field)? - self.1 * field.iter().map(|angle| angle.cos()).sum::<f64>())
+    }
+
+    fn force(&mut self, field: &[f64], force: &mut [f64]) -> Result<(), Interrupt> {
+        self.0.force(field, force)?;
+        force.iter_mut().zip(field).for_each(|(force, angle)| *force -= self.1 * angle.sin());
+        Ok(())
+    }
+}
+
+#[test]
+fn gauge_theories_are_tested_with_their_symmetries_and_charge_shifts() {
+    let lattice = Lattice::new(&[4, 4]).unwrap().with_components(2).unwrap();
+    for mass in [0.0, 1e-3] {
+        let mut sampler = GaugeSampler::new(&lattice, 2.0, 14, 0).unwrap();
+        sampler.thermalise(100).unwrap();
+        let mut equilibrium = |field: &mut [f64]| {
+            field.copy_from_slice(sampler.next_configuration()?);
+            Ok(())
+        };
+        let mut subject = Subject {
+            lattice: &lattice,
+            action: &mut Massive(U1::new(&lattice, 2.0).unwrap(), mass),
+            equilibrium: &mut equilibrium,
+            score: None,
+            even: true,
+            log_partition: None,
+            links: Some(GaugeLinks::new(&lattice).unwrap()),
+        };
+        // Eight z-values against 5: false alarm 5e-6, seed fixed.
+        let checks = selftest(&mut subject, &SelftestOptions { configurations: 500, ..Default::default() }).unwrap();
+        let expected: &[&str] = if mass == 0.0 { &[] } else { &["gauge transformations and whole turns leave S"] };
+        assert_eq!(failed(&checks), expected, "{checks:#?}");
+        let shifts = checks.iter().filter(|check| check.name.starts_with("charge-shift")).count();
+        assert_eq!(shifts, 3, "{checks:#?}");
+    }
 }

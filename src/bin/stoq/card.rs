@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stoq::Result;
+use stoq::action::ActionRecord;
+use stoq::lattice::Lattice;
 use stoq::model::Model;
 use stoq::report::{CardOptions, ReportCard, held_out_fields};
 use stoq::score::{NativeScore, Score};
@@ -19,9 +21,21 @@ pub fn compute(
     stop: &AtomicBool,
 ) -> Result<ReportCard, Failure> {
     let score: Arc<dyn Score> = Arc::new(NativeScore::new(model.clone())?);
+    compute_for(global, &score, model.metadata().action.as_ref(), held_out, (levels, proposals), stop)
+}
+
+/// Computes the card of any score model.
+pub fn compute_for(
+    global: &Global,
+    score: &Arc<dyn Score>,
+    action: Option<&ActionRecord>,
+    held_out: &[f64],
+    (levels, proposals): (&[usize], usize),
+    stop: &AtomicBool,
+) -> Result<ReportCard, Failure> {
     let options = CardOptions { levels: levels.to_vec(), proposals, seed: global.seed, threads: global.threads };
     let go_on = || !stop.load(Ordering::SeqCst);
-    let card = ReportCard::compute(&score, model.metadata().action.as_ref(), held_out, &options, &go_on)?;
+    let card = ReportCard::compute(score, action, held_out, &options, &go_on)?;
     card.ok_or(Failure::Interrupted)
 }
 
@@ -49,17 +63,31 @@ pub fn write(path: &Path, model: Model, card: &ReportCard) -> Result<()> {
 
 /// The configurations of `path` that did not train `model`: of as many as it was trained with, the part held out; else all.
 pub fn held_out(global: &Global, model: &Model, path: &Path) -> Result<Vec<f64>> {
-    let lattice = model.lattice()?;
-    let data = Dataset::load_with_components(path, lattice.components())?;
-    if *data.lattice() != lattice {
-        return Err(stoq::Error::shape("lattice of the data", data.lattice().extents(), lattice.extents()));
-    }
+    let data = on_lattice(&model.lattice()?, path)?;
     if model.metadata().training.configurations == data.training() {
         say(global, "as many configurations as the training data: the part that was held out is used");
         return held_out_fields(&data);
     }
-    let mut fields = vec![0.0; data.len() * lattice.values()];
-    for (index, field) in fields.chunks_exact_mut(lattice.values()).enumerate() {
+    fields_of(&data)
+}
+
+/// All configurations of `path`, which must be on `lattice`.
+pub fn all(lattice: &Lattice, path: &Path) -> Result<Vec<f64>> {
+    fields_of(&on_lattice(lattice, path)?)
+}
+
+fn on_lattice(lattice: &Lattice, path: &Path) -> Result<Dataset> {
+    let data = Dataset::load_with_components(path, lattice.components())?;
+    if data.lattice() != lattice {
+        return Err(stoq::Error::shape("lattice of the data", data.lattice().extents(), lattice.extents()));
+    }
+    Ok(data)
+}
+
+fn fields_of(data: &Dataset) -> Result<Vec<f64>> {
+    let values = data.lattice().values();
+    let mut fields = vec![0.0; data.len() * values];
+    for (index, field) in fields.chunks_exact_mut(values).enumerate() {
         data.read(index, field)?;
     }
     Ok(fields)

@@ -6,7 +6,7 @@ use super::observables::{self, Meter, Row};
 use super::saved;
 use super::scores::{ScheduleOptions, Target, score_for};
 use super::system::SystemOptions;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,15 +39,40 @@ pub struct Options {
     /// Updates between warm-up and the first measurement [default: 200, 0 after --resume]
     #[arg(long)]
     thermalise: Option<usize>,
+    /// Where the chain starts
+    #[arg(long, value_enum, default_value_t = Start::Hot, conflicts_with = "resume")]
+    start: Start,
     /// Start from the field and kernels that --save wrote; same kernels, model and seed
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// Write field and kernels at the end, to go on later to the same bits
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Write the mean of the field after every measured update to this .npy file
+    /// Write the mean of the field after every measured update to this .npy file; of u1 plaquette and charge
     #[arg(long, value_name = "FILE")]
     series: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Start {
+    /// Random values: normals, of u1 uniform angles
+    Hot,
+    /// 0 everywhere
+    Cold,
+}
+
+impl Start {
+    fn fill(self, stream: &Stream, record: &ActionRecord, field: &mut [f64]) {
+        match (self, record.name.as_str()) {
+            (Start::Cold, _) => field.fill(0.0),
+            (Start::Hot, "u1") => {
+                for (index, angle) in field.iter_mut().enumerate() {
+                    *angle = std::f64::consts::TAU * (0.5 - stream.uniform(Purpose::Start, 0, index as u32));
+                }
+            }
+            (Start::Hot, _) => stream.normals(Purpose::Start, 0, field),
+        }
+    }
 }
 
 /// The kernels, and what they did at every measured update.
@@ -93,7 +118,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let mut field = vec![0.0; lattice.values()];
     match &options.resume {
         Some(path) => saved::load(path, &mut field, &mut kernels.composition)?,
-        None => Stream::new(global.seed, 0, 0)?.normals(Purpose::Start, 0, &mut field),
+        None => options.start.fill(&Stream::new(global.seed, 0, 0)?, &record, &mut field),
     }
     let stop = interruption();
     let mut reporter = Reporter::new(global, 1);
@@ -231,11 +256,11 @@ fn acceptances(global: &Global, kernels: &Kernels) -> Result<(ByKernel, ByKernel
             sizes.insert(name.clone(), json!(size));
         }
         if !kernel.is_exact() {
-            say(global, &format!("{name:<10} no accept step: not exact"));
+            say(global, &format!("{name:<12} no accept step: not exact"));
             continue;
         }
         let rate = gamma_method(&[&kernels.accepted[index]])?;
-        say(global, &format!("{name:<10} acceptance {:.4} +- {:.4}{shown}", rate.value, rate.error));
+        say(global, &format!("{name:<12} acceptance {:.4} +- {:.4}{shown}", rate.value, rate.error));
         acceptance.insert(name.clone(), json!({"value": rate.value, "error": rate.error}));
     }
     Ok((acceptance, sizes))
@@ -244,8 +269,8 @@ fn acceptances(global: &Global, kernels: &Kernels) -> Result<(ByKernel, ByKernel
 /// The observable whose autocorrelation time counts as that of the chain.
 fn slowest(rows: &[Row]) -> Option<(&str, f64)> {
     let times = |row: &'_ Row| row.tau_int.map(|(tau, _)| tau);
-    if let Some(tau) = rows.iter().find(|row| row.name == "abs_mag").and_then(times) {
-        return Some(("abs_mag", tau));
+    if let Some(row) = rows.iter().find(|row| matches!(row.name.as_str(), "abs_mag" | "Q")) {
+        return Some((row.name.as_str(), times(row)?));
     }
     // Of the higher moments rare excursions dominate, and the time with them.
     let low = rows.iter().filter(|row| row.order <= 2);
@@ -264,13 +289,21 @@ fn report(
     let (acceptance, sizes) = acceptances(global, kernels)?;
     let rows = meter.rows()?;
     observables::print(global, &rows);
+    let charge = meter.charge();
+    if let Some(charge) = &charge {
+        say(global, &charge.to_string());
+    }
     let mut times = json!({"total": start.elapsed().as_secs_f64(), "per_update": seconds});
     if let Some((name, tau)) = slowest(&rows) {
         let independent = 2.0 * tau * seconds;
         times["per_independent"] = json!(independent);
         say(global, &format!("{:.3} ms an update, {:.3} ms an independent {name}", 1e3 * seconds, 1e3 * independent));
     }
-    let verdict = if kernels.composition.is_exact() { observables::verdict(&rows) } else { Some("inexact") };
+    let verdict = match (kernels.composition.is_exact(), &charge) {
+        (false, _) => Some("inexact"),
+        (true, Some(charge)) if charge.is_frozen() => Some("frozen"),
+        (true, _) => observables::verdict(&rows),
+    };
     if let Some(verdict) = verdict {
         say(global, &format!("verdict: {verdict}"));
     }
@@ -283,6 +316,7 @@ fn report(
     parameters["threads"] = json!(global.threads);
     let optional = [
         ("model", options.model.as_ref().map(|path| json!(path))),
+        ("start", options.resume.is_none().then(|| json!(format!("{:?}", options.start).to_lowercase()))),
         ("score", score.map(|score| json!(score))),
         ("resume", options.resume.as_ref().map(|path| json!(path))),
     ];
@@ -301,6 +335,9 @@ fn report(
     }
     if kernels.evaluations > 0 {
         record.set("score_evaluations_per_update", json!(kernels.evaluations as f64 / meter.len() as f64));
+    }
+    if let Some(charge) = charge {
+        record.set("tunnelling", json!(charge.fraction));
     }
     record.set("seconds", times);
     if let Some(verdict) = verdict {

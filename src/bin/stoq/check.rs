@@ -15,6 +15,8 @@ use stoq::analysis::{WeightEstimate, effective_sample_size, independence_accepta
 use stoq::diffusion::T_END;
 use stoq::kernel::{Grid, WeightedProposals, weighted_proposals};
 use stoq::model::Model;
+use stoq::report::ReportCard;
+use stoq::score::onnx_runtime::{Device, OpenOptions, Opened, open};
 use stoq::score::{NativeScore, Score};
 
 /// Options of `stoq check`.
@@ -40,6 +42,9 @@ pub struct Options {
     /// Write a page with plots
     #[arg(long, requires = "data", value_name = "FILE.html")]
     report: Option<PathBuf>,
+    /// Where ONNX Runtime evaluates the model: cpu, cuda:0 [default: cpu; stoq itself if it wrote the file]
+    #[arg(long)]
+    device: Option<Device>,
     /// Fail unless the acceptance at the last number of levels is at least this
     #[arg(long)]
     require: Option<f64>,
@@ -73,7 +78,10 @@ impl Proposals {
 /// Runs the command.
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let start = Instant::now();
-    let model = Model::load(&options.model)?;
+    let device = options.device.unwrap_or_default();
+    let opened = open(&options.model, &OpenOptions { device, ..OpenOptions::default() })?;
+    let Some(native) = opened.native() else { return check_exported(global, options, &opened, start) };
+    let model = native.model().clone();
     if let Some(data) = &options.data {
         return check_on_data(global, options, model, data, start);
     }
@@ -81,11 +89,39 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     if let Some(card) = &stored {
         card::print(global, card);
     }
-    let Some(action) = model.metadata().action.clone() else {
+    check_proposals(global, options, (opened.score(), opened.action()), stored, start)
+}
+
+/// A network of another program has no card in its file; one can be computed.
+fn check_exported(global: &Global, options: &Options, opened: &Opened, start: Instant) -> Result<(), Failure> {
+    let (score, action) = (opened.score(), opened.action());
+    let Some(data) = &options.data else { return check_proposals(global, options, (score, action), None, start) };
+    if options.write {
+        return Err(Error::invalid("--write", options.model.display(), "a model that stoq trained").into());
+    }
+    let fields = card::all(score.lattice(), data)?;
+    let stop = interruption();
+    let effort = (&options.levels[..], options.proposals);
+    let card = card::compute_for(global, &score, action.as_ref(), &fields, effort, &stop)?;
+    card::print(global, &card);
+    if let Some(page) = &options.report {
+        card::write_page(page, &options.model, &score, &card, (&fields[..score.lattice().values()], global.seed), &[])?;
+    }
+    finish_card(global, options, data, &card, start)
+}
+
+/// Weights of proposals of the path kernel.
+fn check_proposals(
+    global: &Global,
+    options: &Options,
+    (score, action): (Arc<dyn Score>, Option<ActionRecord>),
+    stored: Option<ReportCard>,
+    start: Instant,
+) -> Result<(), Failure> {
+    let Some(action) = action else {
         let expected = "a model that names a built-in action; from C, use propose and resolve";
         return Err(Error::invalid("action of the model", "none", expected).into());
     };
-    let score = Arc::new(NativeScore::new(model)?);
     let stop = interruption();
     let mut results = vec![];
     for &levels in &options.levels {
@@ -127,6 +163,16 @@ fn check_on_data(global: &Global, options: &Options, model: Model, data: &Path, 
     if let Some(page) = &options.report {
         card::write_page(page, &options.model, &score, &card, (&fields[..score.lattice().values()], global.seed), &[])?;
     }
+    finish_card(global, options, data, &card, start)
+}
+
+fn finish_card(
+    global: &Global,
+    options: &Options,
+    data: &Path,
+    card: &ReportCard,
+    start: Instant,
+) -> Result<(), Failure> {
     let parameters = json!({"model": options.model, "data": data, "proposals": options.proposals, "seed": global.seed});
     let mut record = Record::new("check", parameters);
     record.set("card", json!(card));
@@ -146,7 +192,7 @@ fn check_on_data(global: &Global, options: &Options, model: Model, data: &Path, 
 
 /// Draws independent proposals and weighs them.
 pub fn propose(
-    score: Arc<NativeScore>,
+    score: Arc<dyn Score>,
     action: &ActionRecord,
     (grid, levels): (Grid, usize),
     proposals: usize,
@@ -155,7 +201,7 @@ pub fn propose(
     stop: &AtomicBool,
 ) -> Result<Proposals, Failure> {
     let mut action = action.build(score.lattice())?;
-    let (score, go_on): (Arc<dyn Score>, _) = (score, || !stop.load(Ordering::SeqCst));
+    let go_on = || !stop.load(Ordering::SeqCst);
     let times = grid.times(&score, levels, T_END, seed, threads)?;
     let drawn = weighted_proposals(&score, &mut *action, &times, proposals, (seed, threads), &go_on)?;
     let Some(WeightedProposals { log_weights, seconds }) = drawn else { return Err(Failure::Interrupted) };

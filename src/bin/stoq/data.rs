@@ -11,7 +11,9 @@ use std::time::Instant;
 use stoq::action::{Action, ActionRecord, MixtureLaw, ToyLaw, finite_action};
 use stoq::lattice::Lattice;
 use stoq::rng::Stream;
-use stoq::sampler::{ComplexLangevin, EquilibriumOptions, EquilibriumSampler, IndependentSampler};
+use stoq::sampler::{
+    ComplexLangevin, EquilibriumOptions, EquilibriumSampler, GaugeOptions, GaugeSampler, IndependentSampler,
+};
 use stoq::train::Dataset;
 use stoq::{Error, Result};
 
@@ -23,8 +25,9 @@ pub struct Options {
     /// Configurations to write
     #[arg(long)]
     configs: usize,
-    /// Between two configurations: sweeps of phi4 (an HMC trajectory and some cluster flips) [default: 10], or
-    /// intervals of the relaxation time of complex Langevin [default: 5]
+    /// Between two configurations: sweeps of phi4 (an HMC trajectory and some cluster flips) [default: 10] or u1 (a
+    /// trajectory and some charge shifts) [default: 5], or intervals of the relaxation time of complex Langevin
+    /// [default: 5]
     #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     sweeps: Option<usize>,
     /// As many before the first configuration [default: 500, complex Langevin 50]
@@ -39,6 +42,8 @@ pub struct Options {
 enum Source {
     /// HMC and cluster flips.
     Equilibrium(Box<EquilibriumSampler>, usize),
+    /// HMC and charge shifts.
+    Gauge(Box<GaugeSampler>, usize),
     /// Drawn one by one from the exact law.
     Independent(IndependentSampler, Box<dyn Action>),
     /// Complex Langevin, which has no accept step.
@@ -64,6 +69,15 @@ impl Source {
             sampler.thermalise(thermalise)?;
             return Ok(Source::Equilibrium(Box::new(sampler), sweeps));
         }
+        if record.name == "u1" {
+            let mut sampling = GaugeOptions::default();
+            sampling.sweeps = sweeps.unwrap_or(sampling.sweeps);
+            let mut sampler = GaugeSampler::with_options(lattice, of("beta")?, global.seed, 0, sampling)?;
+            let thermalise = options.thermalise.unwrap_or(500);
+            say(global, &format!("thermalising {thermalise} sweeps"));
+            sampler.thermalise(thermalise)?;
+            return Ok(Source::Gauge(Box::new(sampler), sampling.sweeps));
+        }
         for (flag, given) in [("--sweeps", sweeps), ("--thermalise", options.thermalise)] {
             if let Some(value) = given {
                 let expected = format!("no such flag: configurations of {} are drawn independently", record.name);
@@ -76,6 +90,7 @@ impl Source {
     fn algorithm(&self) -> &'static str {
         match self {
             Source::Equilibrium(..) => "HMC with Wolff cluster flips of sign(phi)",
+            Source::Gauge(..) => "HMC with Metropolis shifts of the topological charge",
             Source::Independent(..) => "independent draws from the exact law",
             Source::Complex(..) => "complex Langevin with real noise, adaptive Heun steps (no accept step)",
         }
@@ -85,6 +100,10 @@ impl Source {
     fn next(&mut self, seed: u64, index: usize, field: &mut [f64]) -> Result<Option<f64>> {
         match self {
             Source::Equilibrium(sampler, _) => {
+                field.copy_from_slice(sampler.next_configuration()?);
+                finite_action(sampler.action(), field)
+            }
+            Source::Gauge(sampler, _) => {
                 field.copy_from_slice(sampler.next_configuration()?);
                 finite_action(sampler.action(), field)
             }
@@ -179,6 +198,16 @@ fn describe(global: &Global, source: &Source, sidecar: &mut Value) -> Result<Opt
             sidecar["sweeps"] = json!(sweeps);
             say(global, &format!("HMC acceptance {:.3}", report.hmc_acceptance));
             Ok(Some(report.hmc_acceptance))
+        }
+        Source::Gauge(sampler, sweeps) => {
+            let report = sampler.report()?;
+            sidecar["hmc_acceptance"] = json!(report.hmc_acceptance);
+            sidecar["charge_shift_acceptance"] = json!(report.shift_acceptance);
+            sidecar["tunnelling"] = json!(report.tunnelling);
+            sidecar["sweeps"] = json!(sweeps);
+            let (hmc, shift) = (report.hmc_acceptance, report.shift_acceptance);
+            say(global, &format!("HMC acceptance {hmc:.3}, of charge shifts {shift:.3}"));
+            Ok(Some(hmc))
         }
         Source::Independent(..) => Ok(None),
         Source::Complex(process, intervals) => {

@@ -4,8 +4,8 @@ use super::common::{Failure, Global, Record, say};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
-use stoq::model::Model;
 use stoq::nn::InstructionSet;
+use stoq::score::onnx_runtime::{OpenOptions, Opened, open};
 
 /// Options of `stoq info`.
 #[derive(Args)]
@@ -15,16 +15,19 @@ pub struct Options {
 }
 
 /// What chains can be made of; langevin alone is not exact.
-const KERNELS: [&str; 7] = ["hmc", "metropolis", "mala", "path", "renoise", "likelihood", "langevin"];
+const KERNELS: [&str; 8] = ["hmc", "metropolis", "charge-shift", "mala", "path", "renoise", "likelihood", "langevin"];
 /// Built-in systems.
-const SYSTEMS: [&str; 6] = ["toy", "two-peak", "three-peak", "phi4", "complex-gaussian", "complex-quartic"];
+const SYSTEMS: [&str; 7] = ["toy", "two-peak", "three-peak", "phi4", "u1", "complex-gaussian", "complex-quartic"];
 
 /// Runs the command.
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let sets: Vec<String> = InstructionSet::available().iter().map(|set| format!("{set:?}")).collect();
     let mut record = Record::new("info", json!({"model": options.model}));
-    let features: Vec<&str> =
-        [("cli", cfg!(feature = "cli"))].iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
+    let features: Vec<&str> = [("cli", cfg!(feature = "cli")), ("onnxruntime", cfg!(feature = "onnxruntime"))]
+        .iter()
+        .filter(|(_, on)| *on)
+        .map(|(name, _)| *name)
+        .collect();
     record.set("cpu_kernels", json!(sets));
     record.set("features", json!(features));
     record.set("devices", json!(["cpu"]));
@@ -43,7 +46,21 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     }
     record.set("abi", json!(stoq::capi::ABI_VERSION));
     if let Some(path) = &options.model {
-        let model = Model::load(path)?;
+        let opened = open(path, &OpenOptions::default())?;
+        let native = match &opened {
+            Opened::Native(native) => native,
+            #[cfg(feature = "onnxruntime")]
+            Opened::Exported(score) => {
+                say(global, &format!("{}: exported network", path.display()));
+                score
+                    .facts()
+                    .iter()
+                    .for_each(|(name, value)| say(global, &format!("  {name:<12} {}", shortened(value))));
+                record.set("metadata", json!(score.facts()));
+                return Ok(record.write(global)?);
+            }
+        };
+        let model = native.model();
         let metadata = model.metadata();
         say(
             global,
@@ -69,4 +86,10 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
         record.set("metadata", serde_json::to_value(metadata).unwrap_or_default());
     }
     Ok(record.write(global)?)
+}
+
+/// The beginning of a long list.
+#[cfg(feature = "onnxruntime")]
+pub fn shortened(text: &str) -> String {
+    if text.len() <= 80 { text.to_string() } else { format!("{} ..", text.chars().take(76).collect::<String>()) }
 }

@@ -10,7 +10,8 @@ use stoq::{Error, Result};
 /// Which kernels, and their parameters.
 #[derive(Args, Debug)]
 pub struct KernelOptions {
-    /// Kernels joined by +, applied in turn: hmc, metropolis, mala, path, renoise, likelihood; langevin is not exact
+    /// Kernels joined by +, applied in turn: hmc, metropolis, mala, path, renoise, likelihood;
+    /// of u1 also charge-shift, which needs hmc or metropolis beside it; langevin is not exact
     #[arg(long)]
     pub kernel: String,
     /// Score evaluations of a path
@@ -79,14 +80,20 @@ impl KernelOptions {
                 "path" => Kernel::Path,
                 "renoise" => Kernel::Renoise { time: self.renoise_time },
                 "likelihood" => Kernel::Likelihood,
+                "charge-shift" => Kernel::ChargeShift,
                 other => {
-                    let expected = "hmc, metropolis, mala, path, renoise, likelihood or langevin, joined by +";
+                    let expected =
+                        "hmc, metropolis, mala, path, renoise, likelihood, charge-shift or langevin, joined by +";
                     return Err(Error::invalid("--kernel", other, expected));
                 }
             };
             kernel.validate()?;
             let before = kernels.iter().filter(|(_, other)| other.name() == name).count();
             kernels.push((if before == 0 { name.into() } else { format!("{name}_{}", before + 1) }, kernel));
+        }
+        if kernels.iter().all(|(_, kernel)| *kernel == Kernel::ChargeShift) {
+            let expected = "hmc or metropolis beside it: charge shifts alone move nothing but the charge";
+            return Err(Error::invalid("--kernel", &self.kernel, expected));
         }
         Ok(kernels)
     }

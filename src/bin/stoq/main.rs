@@ -1,18 +1,21 @@
 //! The `stoq` command line: data, training, checks and chains for people who have no host code yet.
 
 mod adapt;
+mod adopt;
 mod card;
 mod chain;
 mod check;
 mod common;
 mod config;
 mod data;
+mod gauge;
 mod info;
 mod kernels;
 mod likelihood;
 mod observables;
 mod refine;
 mod reproduce;
+mod runtime;
 mod sample;
 mod saved;
 mod scores;
@@ -46,6 +49,10 @@ enum Command {
     Refine(refine::Options),
     /// Take a model to another lattice or other couplings, or measure its Gaussian part anew
     Adapt(adapt::Options),
+    /// Say in a file that another program exported what its network is, so that every command can use it
+    Adopt(adopt::Options),
+    /// Install or show the library of ONNX Runtime, for networks exported by other programs
+    Runtime(runtime::Options),
     /// The report card of a model: weights of its proposals, and with data what they are like
     Check(check::Options),
     /// Generate samples from a model: approximate, with log weights
@@ -78,6 +85,8 @@ fn main() -> ExitCode {
         Command::TrainWithoutData(options) => train_without_data::run(global, options),
         Command::Refine(options) => refine::run(global, options),
         Command::Adapt(options) => adapt::run(global, options),
+        Command::Adopt(options) => adopt::run(global, options),
+        Command::Runtime(options) => runtime::run(global, options),
         Command::Check(options) => check::run(global, options),
         Command::Sample(options) => sample::run(global, options),
         Command::Likelihood(options) => likelihood::run(global, options),

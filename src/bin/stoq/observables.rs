@@ -1,6 +1,7 @@
 //! Observables of every system along a chain or over samples, beside their exact values where those are known.
 
 use super::common::{Global, say};
+use super::gauge::{GaugeMeter, Tunnelling};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use stoq::action::{ActionRecord, Complex64, MixtureLaw, ToyLaw};
@@ -23,32 +24,36 @@ pub struct Row {
     pub name: String,
     /// Mean.
     pub value: f64,
-    /// Its standard error, autocorrelation included.
+    /// Its standard error, autocorrelation included; NaN where the run does not tell.
     pub error: f64,
     /// Integrated autocorrelation time with its error; not for jackknife estimates.
     pub tau_int: Option<(f64, f64)>,
     /// The exact value.
     pub exact: Option<f64>,
-    /// Powers of the field in it.
+    /// Powers of the field in it. Above 4 it has no part in the verdict.
     pub order: usize,
 }
 
 impl Row {
     /// Deviation from the exact value in standard errors.
     pub fn z(&self) -> Option<f64> {
-        let deviation = self.value - self.exact?;
+        let deviation = self.value - self.exact.filter(|_| !self.error.is_nan())?;
         Some(if deviation == 0.0 { 0.0 } else { deviation / self.error })
     }
 
     fn json(&self) -> Value {
-        let mut value = json!({"value": self.value, "error": self.error});
+        let mut value = json!({"value": self.value});
+        if !self.error.is_nan() {
+            value["error"] = json!(self.error);
+        }
         if let Some((tau, error)) = self.tau_int {
             value["tau_int"] = json!(tau);
             value["tau_int_error"] = json!(error);
         }
-        if let (Some(exact), Some(z)) = (self.exact, self.z()) {
-            value["exact"] = json!(exact);
-            value["z"] = json!(z);
+        for (key, number) in [("exact", self.exact), ("z", self.z())] {
+            if let Some(number) = number {
+                value[key] = json!(number);
+            }
         }
         value
     }
@@ -58,8 +63,10 @@ impl Row {
 pub fn print(global: &Global, rows: &[Row]) {
     for row in rows {
         let tau = row.tau_int.map_or(String::new(), |(tau, error)| format!("tau_int {tau:.2}({error:.2})"));
-        let exact = row.exact.zip(row.z()).map_or(String::new(), |(exact, z)| format!("exact {exact:<12.6} z {z:+.2}"));
-        let line = format!("{:<16} {:>14.6} +- {:<12.6} {tau:<22} {exact}", row.name, row.value, row.error);
+        let exact = row.exact.map_or(String::new(), |exact| format!("exact {exact:<12.6}"));
+        let z = row.z().map_or(String::new(), |z| format!(" z {z:+.2}"));
+        let error = if row.error.is_nan() { "unknown".into() } else { format!("{:.6}", row.error) };
+        let line = format!("{:<20} {:>14.6} +- {error:<12} {tau:<22} {exact}{z}", row.name, row.value);
         say(global, line.trim_end());
     }
 }
@@ -76,6 +83,8 @@ enum Kind {
     Moments { cumulants: Vec<BinnedCumulants>, symmetry: Symmetry, orders: Vec<usize> },
     /// z = x + iy.
     Complex(BinnedComplexMoments),
+    /// Link angles.
+    Gauge(Box<GaugeMeter>),
 }
 
 /// Measures.
@@ -100,6 +109,7 @@ impl Meter {
         let kind = match name {
             "phi4" => Kind::Magnetisation(FieldSeries::new(sites)?),
             "complex-gaussian" | "complex-quartic" => Kind::Complex(BinnedComplexMoments::default()),
+            "u1" => Kind::Gauge(Box::new(GaugeMeter::new(lattice)?)),
             _ => {
                 for component in 0..components {
                     series.extend(orders.iter().map(|&n| (power_name("phi", n, component, components), vec![])));
@@ -117,6 +127,7 @@ impl Meter {
         match &mut self.kind {
             Kind::Magnetisation(series) => series.measure(field, action.unwrap_or(f64::NAN))?,
             Kind::Complex(moments) => moments.push_configuration(&field[..self.sites], &field[self.sites..])?,
+            Kind::Gauge(gauge) => gauge.measure(field)?,
             Kind::Moments { cumulants, orders, .. } => {
                 let values = field.chunks_exact(self.sites).zip(cumulants);
                 for (component, (values, cumulants)) in values.enumerate() {
@@ -137,7 +148,8 @@ impl Meter {
         self.configurations
     }
 
-    /// The mean of the field over the lattice, one value a configuration and component.
+    /// The mean of the field over the lattice, one value a configuration and component; of link angles plaquette and
+    /// charge.
     pub fn means(&self) -> Vec<&[f64]> {
         match &self.kind {
             Kind::Magnetisation(series) => vec![series.magnetisation()],
@@ -145,6 +157,15 @@ impl Meter {
                 (0..self.components).map(|component| &self.series[component * orders.len()].1[..]).collect()
             }
             Kind::Complex(_) => vec![],
+            Kind::Gauge(gauge) => gauge.means(),
+        }
+    }
+
+    /// What the topological charge did, of link angles.
+    pub fn charge(&self) -> Option<Tunnelling> {
+        match &self.kind {
+            Kind::Gauge(gauge) => Some(gauge.tunnelling()),
+            _ => None,
         }
     }
 
@@ -188,6 +209,7 @@ impl Meter {
                     }
                 }
             }
+            Kind::Gauge(gauge) => rows.extend(gauge.rows(&self.exact)?),
             Kind::Complex(moments) => {
                 for (letter, found) in [("z", moments.moments()?), ("kappa", moments.cumulants()?)] {
                     for (index, e) in found.orders.iter().enumerate() {
@@ -215,6 +237,9 @@ impl Meter {
                 ("mean_abs_phi".into(), fields.mean_abs_phi().to_vec()),
                 ("action_density".into(), fields.action_density().to_vec()),
             ]);
+        }
+        if let Kind::Gauge(gauge) = &self.kind {
+            series.extend(gauge.series());
         }
         let all = self.series.iter().chain(&series);
         all.map(|(name, values)| {
@@ -249,6 +274,7 @@ fn exact_values(record: &ActionRecord, lattice: &Lattice) -> Result<BTreeMap<Str
         }
         "phi4" if of("lambda")? == 0.0 => return free_field(of("kappa")?, lattice),
         "complex-gaussian" | "complex-quartic" => return complex_values(record),
+        "u1" => return super::gauge::exact_values(of("beta")?, lattice),
         _ => vec![],
     };
     let mut exact = BTreeMap::new();

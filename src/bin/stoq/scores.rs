@@ -8,13 +8,16 @@ use stoq::action::ActionRecord;
 use stoq::diffusion::Schedule;
 use stoq::kernel::Grid;
 use stoq::lattice::Lattice;
-use stoq::model::Model;
-use stoq::score::{GaussianScore, MixtureScore, NativeScore, Score, ToyScore};
+use stoq::score::onnx_runtime::{Device, OpenOptions, open};
+use stoq::score::{GaussianScore, MixtureScore, Score, ToyScore};
 use stoq::{Error, Result};
 
-/// The noise schedule of exact scores; a model file has its own.
+/// The noise schedule of exact scores; a model file has its own, and a place where it is evaluated.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct ScheduleOptions {
+    /// Where ONNX Runtime evaluates a model file: cpu, cuda:0 [default: cpu; stoq itself if it wrote the file]
+    #[arg(long)]
+    device: Option<Device>,
     /// Noise schedule of an exact score: variance-expanding, variance-preserving or in between [default: ve]
     #[arg(long)]
     schedule: Option<ScheduleName>,
@@ -104,11 +107,11 @@ pub struct Target {
     pub description: &'static str,
 }
 
-/// A model file.
-pub fn load(path: &Path) -> Result<Target> {
-    let model = Model::load(path)?;
-    let record = model.metadata().action.clone();
-    Ok(Target { score: Arc::new(NativeScore::new(model)?), record, description: "model file" })
+/// A model file, of stoq or exported by another program.
+pub fn load(path: &Path, device: Option<Device>) -> Result<Target> {
+    let opened = open(path, &OpenOptions { device: device.unwrap_or_default(), ..OpenOptions::default() })?;
+    let description = if opened.native().is_some() { "model file" } else { "exported network" };
+    Ok(Target { score: opened.score(), record: opened.action(), description })
 }
 
 /// The model at `path` on `lattice`, or without a path the exact score if there is one.
@@ -123,7 +126,7 @@ pub fn score_for(
         return Ok(score.map(|score| Target { score, record: Some(record.clone()), description: "exact score" }));
     };
     schedule.refuse()?;
-    let target = load(path)?;
+    let target = load(path, schedule.device)?;
     let (found, components) = (target.score.lattice(), target.score.lattice().components());
     if found.extents() != lattice.extents() {
         return Err(Error::shape("lattice", lattice.extents(), found.extents()));
@@ -155,7 +158,7 @@ impl TargetOptions {
     pub fn components(&self) -> Result<usize> {
         match self.system() {
             Some(system) => self.couplings.record(system)?.components(),
-            None => Ok(load(Path::new(&self.target))?.score.lattice().components()),
+            None => Ok(load(Path::new(&self.target), self.schedule.device)?.score.lattice().components()),
         }
     }
 
@@ -164,7 +167,7 @@ impl TargetOptions {
         let Some(system) = self.system() else {
             self.couplings.refuse()?;
             self.schedule.refuse()?;
-            let target = load(Path::new(&self.target))?;
+            let target = load(Path::new(&self.target), self.schedule.device)?;
             let found = target.score.lattice().extents();
             if !extents.is_empty() && extents != found {
                 return Err(Error::shape("lattice", extents, found));

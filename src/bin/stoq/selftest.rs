@@ -11,19 +11,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use stoq::action::ActionRecord;
+use stoq::action::{ActionRecord, GaugeLinks};
 use stoq::analysis::selftest::{Check, Measure, SelftestOptions, Subject, selftest};
 use stoq::diffusion::Schedule;
 use stoq::lattice::Lattice;
 use stoq::rng::Stream;
-use stoq::sampler::{EquilibriumOptions, EquilibriumSampler};
+use stoq::sampler::{EquilibriumOptions, EquilibriumSampler, GaugeOptions, GaugeSampler};
 use stoq::score::{GaussianScore, MixtureScore, Score, ToyScore};
 use stoq::{Error, Result};
 
 /// Options of `stoq selftest`.
 #[derive(Args)]
 pub struct Options {
-    /// Systems at their usual couplings [default: toy two-peak three-peak phi4]
+    /// Systems at their usual couplings [default: toy two-peak three-peak phi4 u1]
     systems: Vec<System>,
     /// A model file instead, with the action and the lattice that it names
     #[arg(long, conflicts_with = "systems")]
@@ -36,30 +36,34 @@ pub struct Options {
     levels: usize,
 }
 
-/// A system with a score model. That of the built-in systems is off on purpose: with an exact one the ratios
-/// that are tested would all be 1.
+/// A system with a score model, if there is one. That of the built-in systems is off on purpose: with an exact one the
+/// ratios that are tested would all be 1.
 struct Case {
     name: String,
     record: ActionRecord,
-    target: Target,
+    lattice: Lattice,
+    target: Option<Target>,
 }
 
 fn cases(options: &Options) -> Result<Vec<Case>> {
     if let Some(path) = &options.model {
-        let target = load(path)?;
+        let target = load(path, None)?;
         let Some(record) = target.record.clone() else {
             let expected = "a model that names a built-in action";
             return Err(Error::invalid("action of the model", "none", expected));
         };
-        return Ok(vec![Case { name: format!("{} ({})", path.display(), record.name), record, target }]);
+        let (name, lattice) = (format!("{} ({})", path.display(), record.name), target.score.lattice().clone());
+        return Ok(vec![Case { name, record, lattice, target: Some(target) }]);
     }
-    let all = [System::Toy, System::TwoPeak, System::ThreePeak, System::Phi4];
+    let all = [System::Toy, System::TwoPeak, System::ThreePeak, System::Phi4, System::U1];
     let systems = if options.systems.is_empty() { &all[..] } else { &options.systems };
     let mut cases = vec![];
     for &system in systems {
         if system == System::Phi4 {
             cases.push(case("phi4, kappa 0.2, lambda 0", ActionRecord::phi4(0.2, 0.0))?);
             cases.push(case("phi4, kappa 0.21, lambda 0.022", ActionRecord::phi4(0.21, 0.022))?);
+        } else if system == System::U1 {
+            cases.push(case("u1, beta 2", ActionRecord::u1(2.0))?);
         } else {
             cases.push(case(system.name(), Couplings::default().record(system)?)?);
         }
@@ -67,9 +71,9 @@ fn cases(options: &Options) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// A built-in system with a score model some tens of per cent beside it.
+/// A built-in system with a score model some tens of per cent beside it; of link angles without.
 fn case(name: &str, record: ActionRecord) -> Result<Case> {
-    let extents: &[usize] = if record.name == "phi4" { &[4, 4] } else { &[] };
+    let extents: &[usize] = if matches!(record.name.as_str(), "phi4" | "u1") { &[4, 4] } else { &[] };
     let (lattice, schedule) = (lattice(&record, extents)?, Schedule::variance_expanding(25.0)?);
     let of = |name: &str| record.coupling(name);
     let score: Arc<dyn Score> = match record.name.as_str() {
@@ -80,15 +84,16 @@ fn case(name: &str, record: ActionRecord) -> Result<Case> {
         "three-peak" => {
             Arc::new(MixtureScore::three_peak(lattice.clone(), schedule, 0.9 * of("radius")?, 1.2 * of("sigma0")?)?)
         }
+        "u1" => return Ok(Case { name: name.into(), record, lattice, target: None }),
         "phi4" => Arc::new(GaussianScore::free_field(lattice.clone(), schedule, 0.85 * of("kappa")?)?),
         // Of a complex action this says why there is nothing to test.
         other => {
             record.build(&lattice)?;
-            return Err(Error::invalid("system", other, "toy, two-peak, three-peak or phi4"));
+            return Err(Error::invalid("system", other, "toy, two-peak, three-peak, phi4 or u1"));
         }
     };
     let target = Target { score, record: Some(record.clone()), description: "score of other couplings" };
-    Ok(Case { name: name.into(), record, target })
+    Ok(Case { name: name.into(), record, lattice, target: Some(target) })
 }
 
 /// Runs the command.
@@ -133,7 +138,7 @@ pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failur
 type Equilibrium = dyn FnMut(&mut [f64]) -> Result<()>;
 
 fn check(global: &Global, options: &Options, case: &Case) -> Result<Vec<Check>> {
-    let lattice: &Lattice = case.target.score.lattice();
+    let lattice = &case.lattice;
     let mut action = case.record.build(lattice)?;
     let settings = SelftestOptions {
         configurations: options.configs,
@@ -142,10 +147,20 @@ fn check(global: &Global, options: &Options, case: &Case) -> Result<Vec<Check>> 
         threads: global.threads,
     };
     // Fields of exp(-S)/Z that none of the kernels under test has made.
+    let is_gauge = case.record.name == "u1";
     let mut equilibrium: Box<Equilibrium> = if case.record.name == "phi4" {
         let (kappa, lambda) = (case.record.coupling("kappa")?, case.record.coupling("lambda")?);
         let sampling = EquilibriumOptions { sweeps: 2, ..EquilibriumOptions::default() };
         let mut sampler = EquilibriumSampler::with_options(lattice, kappa, lambda, global.seed, 0, sampling)?;
+        sampler.thermalise(200)?;
+        Box::new(move |field| {
+            field.copy_from_slice(sampler.next_configuration()?);
+            Ok(())
+        })
+    } else if is_gauge {
+        let sampling = GaugeOptions { sweeps: 2, ..GaugeOptions::default() };
+        let beta = case.record.coupling("beta")?;
+        let mut sampler = GaugeSampler::with_options(lattice, beta, global.seed, 0, sampling)?;
         sampler.thermalise(200)?;
         Box::new(move |field| {
             field.copy_from_slice(sampler.next_configuration()?);
@@ -162,9 +177,10 @@ fn check(global: &Global, options: &Options, case: &Case) -> Result<Vec<Check>> 
         lattice,
         action: &mut *action,
         equilibrium: &mut *equilibrium,
-        score: Some(case.target.score.clone()),
+        score: case.target.as_ref().map(|target| target.score.clone()),
         even: case.record.is_even()?,
-        log_partition: log_partition(&case.target)?,
+        log_partition: case.target.as_ref().map(log_partition).transpose()?.flatten(),
+        links: if is_gauge { Some(GaugeLinks::new(lattice)?) } else { None },
     };
     selftest(&mut subject, &settings)
 }

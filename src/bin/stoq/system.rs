@@ -22,7 +22,7 @@ pub enum System {
     ComplexGaussian,
     /// S = (a + ib)/2 z^2 + lambda/4 z^4, by complex Langevin: --a, --b, --lambda
     ComplexQuartic,
-    /// U(1) gauge theory; not in this version
+    /// Two-dimensional U(1) gauge theory, S = -beta sum cos(plaquette angle): --beta, --extent
     U1,
 }
 
@@ -49,7 +49,7 @@ impl System {
             System::Phi4 => &[("kappa", None), ("lambda", Some(0.022))],
             System::ComplexGaussian => &[("a", Some(1.0)), ("b", Some(1.0))],
             System::ComplexQuartic => &[("a", Some(1.0)), ("b", Some(1.0)), ("lambda", Some(1.0))],
-            System::U1 => &[],
+            System::U1 => &[("beta", None)],
         }
     }
 
@@ -89,6 +89,9 @@ pub struct Couplings {
     /// Imaginary part of the complex mass squared [default: 1]
     #[arg(long, allow_negative_numbers = true)]
     pub b: Option<f64>,
+    /// Inverse coupling of u1
+    #[arg(long, allow_negative_numbers = true)]
+    pub beta: Option<f64>,
 }
 
 impl Couplings {
@@ -103,17 +106,13 @@ impl Couplings {
             ("lambda", self.lambda),
             ("a", self.a),
             ("b", self.b),
+            ("beta", self.beta),
         ];
         all.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)))
     }
 
     /// The action's name and couplings.
     pub fn record(&self, system: System) -> Result<ActionRecord> {
-        if system == System::U1 {
-            let expected = "toy, two-peak, three-peak, phi4, complex-gaussian or complex-quartic: gauge theories are \
-                            not in this version";
-            return Err(Error::invalid("system", "u1", expected));
-        }
         let allowed = system.couplings();
         if let Some((name, value)) = self.given().find(|(name, _)| !allowed.iter().any(|(other, _)| other == name)) {
             let flags: Vec<String> = allowed.iter().map(|(name, _)| format!("--{name}")).collect();
@@ -181,7 +180,7 @@ impl SystemOptions {
 /// The lattice of a system; no extents stand for one site.
 pub fn lattice(record: &ActionRecord, extents: &[usize]) -> Result<Lattice> {
     let extents = match (extents, record.name.as_str()) {
-        ([], "phi4") => {
+        ([], "phi4" | "u1") => {
             return Err(Error::invalid("--extent", "not given", "the extents of the lattice, for example 16,16"));
         }
         ([], _) => &[1],

@@ -127,7 +127,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
 }
 
 /// The report card on the held-out configurations of the first set, into the model file; none where there are too
-/// few.
+/// few, and none of link angles.
 fn finish_card(
     global: &Global,
     options: &Options,
@@ -137,6 +137,13 @@ fn finish_card(
 ) -> Result<Option<ReportCard>, Failure> {
     let values = model.lattice()?.values();
     if options.proposals < FEWEST_PROPOSALS || held_out.len() < FEWEST_HELD_OUT * values {
+        return Ok(None);
+    }
+    if model.metadata().plaquettes.is_some() {
+        say(
+            global,
+            "no report card of link angles: see stoq chain u1 --model, which has exact values beside every observable",
+        );
         return Ok(None);
     }
     let card = card::compute(global, &model, held_out, (&[40], options.proposals), stop)?;
@@ -165,11 +172,15 @@ fn training_sets(options: &Options) -> Result<(Vec<TrainingSet>, Option<ActionRe
 }
 
 fn train_options(global: &Global, options: &Options, sets: &[TrainingSet]) -> Result<TrainOptions, Failure> {
-    // Every system but phi^4 has independent sites; without an action they may interact.
+    // Systems but phi^4 and gauge theory have independent sites; without an action they may interact.
     let components = sets.first().map_or(1, |set| set.data.lattice().components());
     let name = sets.first().and_then(|set| set.action.as_ref()).map(|action| action.name.as_str());
-    let independent = components > 1 || name.is_some_and(|name| name != "phi4");
-    let defaults = if independent { TrainOptions::independent_sites() } else { TrainOptions::default() };
+    let defaults = match name {
+        Some("u1") => TrainOptions::link_angles(),
+        Some("phi4") => TrainOptions::default(),
+        None if components == 1 => TrainOptions::default(),
+        _ => TrainOptions::independent_sites(),
+    };
     let channels = match (&options.size, &options.channels) {
         (Some(size), _) => UNetShape::preset(size, components)?.channels,
         (None, Some(channels)) => channels.clone(),
@@ -185,7 +196,7 @@ fn train_options(global: &Global, options: &Options, sets: &[TrainingSet]) -> Re
         adam: AdamOptions { rate: options.rate.unwrap_or(defaults.adam.rate), ..defaults.adam },
         multi_resolution: options.multi_resolution,
         conditions: options.condition.clone(),
-        largest_noise: options.largest_noise,
+        largest_noise: options.largest_noise.or(defaults.largest_noise),
         follow_variance: options.follow_variance,
         validate_every: options.validate_every.unwrap_or(defaults.validate_every),
         patience: options.patience,

@@ -56,8 +56,8 @@ fn show(global: &Global, rung: &Rung) {
     say(
         global,
         &format!(
-            "\nbeta = {}: HMC length {}, renoise with t* at noise {} and {} levels up and down; training {:.0} s",
-            rung.beta, rung.length, tuned.noise, tuned.levels, rung.training
+            "\nbeta = {}: HMC of length {} in {} steps, renoise with t* at noise {} and {} levels up and down; training {:.0} s",
+            rung.beta, rung.hmc.trajectory_length, rung.hmc.steps, tuned.noise, tuned.levels, rung.training
         ),
     );
     let square = rung.exact.charge_squared();
@@ -113,7 +113,7 @@ fn row(rung: &Rung) -> Value {
                "seconds_per_independent_charge": (2.0 * tau * run.seconds).is_finite().then_some(2.0 * tau * run.seconds),
                "observables": comparisons.collect::<Vec<_>>()})
     };
-    json!({"beta": rung.beta, "source": rung.source, "training_seconds": rung.training, "hmc_length": rung.length,
+    json!({"beta": rung.beta, "source": rung.source, "training_seconds": rung.training, "hmc_length": rung.hmc.trajectory_length, "hmc_steps": rung.hmc.steps,
            "renoise": {"noise": rung.tuned.noise, "levels": rung.tuned.levels, "acceptance": rung.tuned.acceptance,
                        "charge_steps": rung.tuned.charge_steps},
            "weights": rung.model.parameters().len(), "runs": rung.runs.iter().map(of).collect::<Vec<_>>()})

@@ -1,0 +1,200 @@
+! Models, training, approximate tools and gauge theory of the Fortran module, for binding.f90.
+module tools
+  use checks
+  implicit none
+
+contains
+
+  subroutine models(file)
+    character(*), intent(in) :: file
+    type(stoq_model) :: model, moved, again
+    real(c_double) :: fields(16, 16, 2), scores(16, 16, 2), alone(16, 16)
+    character(:), allocatable :: text
+    integer, allocatable :: extents(:)
+    integer(c_int8_t), allocatable :: bytes(:)
+    character(256) :: errmsg
+    integer :: unit, length, components, stat
+    call model%load(file)
+    call model%extents(extents)
+    components = model%components()
+    call check(all(extents == [16, 16]) .and. components == 1, 'extents of a model')
+    call model%metadata('action.name', text)
+    call check(index(text, 'phi4') > 0, 'metadata')
+    open (newunit=unit, file=file, access='stream', form='unformatted', action='read', status='old')
+    inquire (unit=unit, size=length)
+    allocate (bytes(length))
+    read (unit) bytes
+    close (unit)
+    call again%from_memory(bytes)
+    call start(fields(:, :, 1))
+    fields(:, :, 2) = -fields(:, :, 1)
+    call model%score([0.3_c_double, 0.3_c_double], fields, scores)
+    call again%score([0.3_c_double], fields(:, :, 2), alone)
+    call check(same(alone, scores(:, :, 2)) .and. maxval(abs(scores)) > 0, 'the score of a model from memory')
+    call model%at(moved, [16, 8])
+    call moved%extents(extents)
+    call check(all(extents == [16, 8]), 'the model on another lattice')
+    call model%at(moved, names=[character(8) :: 'nothing'], values=[0.3_c_double], stat=stat, errmsg=errmsg)
+    call fails(stat, errmsg, STOQ_INVALID_ARGUMENT, 'nothing')
+    call check(stoq_version_text() /= '', 'version')
+  end subroutine models
+
+  subroutine program_trains()
+    real(c_double) :: phi(8, 8)
+    type(stoq_layout) :: layout
+    type(stoq_action) :: action
+    type(stoq_chain) :: hmc, path
+    type(stoq_trainer) :: trainer
+    type(stoq_model) :: model
+    type(stoq_train_options_t) :: options
+    type(stoq_train_report_t) :: report
+    integer(c_int8_t), allocatable :: bytes(:)
+    character(256) :: errmsg
+    type(counter) :: progress
+    integer :: i, stat
+    layout = stoq_layout(phi)
+    phi = 0
+    call action%phi4(layout, KAPPA, LAMBDA)
+    call hmc%create(layout, action, options=options_of(STOQ_KERNEL_HMC, 0))
+    call stoq_defaults(options)
+    options%channels = [4, 4, 0, 0]
+    options%embedding = 8
+    options%batch = 8
+    options%steps = 20
+    call trainer%create(layout, action, options)
+    do i = 1, 64
+      call hmc%step(phi)
+      call trainer%push(phi)
+    end do
+    call check(trainer%configurations() == 64, 'configurations')
+    progress%last = 3
+    call trainer%fit(10, report, progress)
+    call check(progress%calls == 3 .and. report%step == 3 .and. report%finished == 0, 'progress ends a fit')
+    progress%code = -4
+    progress%last = 1
+    progress%calls = 0
+    call trainer%fit(10, report, progress, stat, errmsg)
+    call fails(stat, errmsg, STOQ_CALLBACK_STOPPED, '-4')
+    call trainer%fit(100, report)
+    call check(report%finished == 1 .and. report%step == 20, 'the whole training')
+    call trainer%model(model)
+    call path%create(layout, action, model, stat=stat, errmsg=errmsg)
+    call fails(stat, errmsg, STOQ_INVALID_ARGUMENT, 'model')
+    call trainer%finish(model)
+    call path%create(layout, action, model, options_of(STOQ_KERNEL_PATH, 1))
+    call path%step(phi)
+    call trainer%checkpoint(bytes)
+    call trainer%restore(bytes)
+    call trainer%restore(bytes(1:10), stat, errmsg)
+    call fails(stat, errmsg, STOQ_INVALID_ARGUMENT, 'checkpoint')
+  end subroutine program_trains
+
+  subroutine approximate_tools()
+    real(c_double) :: phi(4, 4), fields(4, 4, 6), again(4, 4, 2), density(6), values(8), errors(8)
+    real(c_double) :: variance
+    real(c_double), allocatable :: points(:), initial(:), final(:)
+    complex(c_double_complex) :: z(3)
+    type(stoq_model) :: model
+    type(stoq_layout) :: one
+    type(stoq_generator) :: generator
+    type(stoq_cumulants) :: cumulants, others
+    type(stoq_complex_langevin) :: process
+    type(stoq_fokker_planck_options_t) :: grid
+    type(stoq_schedule_t) :: schedule
+    type(stoq_chain_options_t) :: options
+    type(stoq_layout) :: layout
+    integer :: i
+    layout = stoq_layout(phi)
+    call model%free_field(layout, 0.2_c_double)
+    call generator%create(model)
+    call generator%generate(0_c_int64_t, 6, fields)
+    call generator%generate(4_c_int64_t, 2, again)
+    call check(same(fields(:, :, 5), again(:, :, 1)) .and. same(fields(:, :, 6), again(:, :, 2)), 'samples by number')
+    call model%likelihood(fields, density)
+    ! log q + S is a constant for the exact model of a Gaussian law.
+    do i = 1, 6
+      density(i) = density(i) + sum(fields(:, :, i)**2 - 0.2_c_double * fields(:, :, i) * around(fields(:, :, i), 4))
+    end do
+    call check(maxval(density) - minval(density) < 1e-4, 'log q + S is a constant')
+    call cumulants%create()
+    call others%create(64)
+    do i = 1, 200
+      call cumulants%push([-1.0_c_double, 1.0_c_double])
+      call others%push([1.0_c_double, -1.0_c_double])
+    end do
+    call cumulants%merge(others)
+    call cumulants%estimate(values, errors, symmetry=STOQ_SYMMETRY_EVEN)
+    call check(abs(values(2) - 1) < 0.01 .and. abs(values(4) + 2) < 0.05, 'cumulants of two points')
+    call process%create(1.0_c_double, 1.0_c_double, 0.0_c_double, 3)
+    call process%next(z)
+    call check(maxval(abs(z)) > 0 .and. maxval(abs(z)) < 50, 'complex Langevin')
+    call stoq_defaults(grid)
+    call stoq_defaults(schedule)
+    allocate (points(grid%cells), initial(grid%cells), final(grid%cells))
+    call stoq_density_points(schedule, grid, 0.0_c_double, points)
+    initial = exp(-points**2 / 2)
+    call stoq_density_forward(schedule, grid, 0.0_c_double, 0.3_c_double, initial, final)
+    call stoq_density_points(schedule, grid, 0.3_c_double, points)
+    ! Xi(0.3) = (25^0.6 - 1) / (2 ln 25), and the variance is 1 more.
+    variance = 1 + (25**0.6_c_double - 1) / (2 * log(25.0_c_double))
+    call check(abs(sum(final * points**2) / sum(final) - variance) < 1e-3, 'the variance of the forward process')
+    one = stoq_layout([1])
+    call model%two_peak(one, 1.0_c_double, 0.25_c_double)
+    call stoq_density_backward(model, grid, 0.3_c_double, 0.2_c_double, final, initial)
+    call check(all(initial >= 0), 'the backward density')
+    options = options_of(STOQ_KERNEL_PATH, 0)
+    call check(options%chain == 0, 'options of a function')
+  end subroutine approximate_tools
+
+  !> Links in two orders of memory, with u(:, :, 1) along x: one action, the same observables, beside the exact values.
+  subroutine gauge_theory()
+    real(c_double), parameter :: BETA = 1.5_c_double
+    real(c_double) :: u(4, 5, 2), v(2, 4, 5), s(2), plaquette, loops, squares
+    type(stoq_layout) :: by_direction, by_site
+    type(stoq_action) :: action, other
+    type(stoq_chain) :: shift
+    type(stoq_u1_exact) :: exact
+    logical :: accepted
+    integer :: x, y, mu, i, moved
+    do y = 1, 5
+      do x = 1, 4
+        do mu = 1, 2
+          u(x, y, mu) = 9 * sin(1.0_c_double + 3 * x + 5 * y + 7 * mu)
+          v(mu, x, y) = u(x, y, mu)
+        end do
+      end do
+    end do
+    by_direction = stoq_layout(u(:, :, 2:1:-1), components=STOQ_COMPONENTS_LAST)
+    by_site = stoq_layout(v(2:1:-1, :, :), components=STOQ_COMPONENTS_FIRST)
+    call action%u1(by_direction, BETA)
+    call other%u1(by_site, BETA)
+    call action%evaluate(u(:, :, 2:1:-1), s(1))
+    call other%evaluate(v(2:1:-1, :, :), s(2))
+    plaquette = sum(cos(u(:, :, 1) + cshift(u(:, :, 2), 1, 1) - cshift(u(:, :, 1), 1, 2) - u(:, :, 2))) / 20
+    loops = stoq_wilson_loop(by_direction, u(:, :, 2:1:-1), 1, 1)
+    call check(abs(s(1) + BETA * 20 * plaquette) < 1e-12 .and. abs(s(2) - s(1)) < 1e-14, 'the Wilson action')
+    call check(abs(loops - plaquette) < 1e-14, 'the plaquette')
+    loops = abs(stoq_polyakov_loop(by_site, v(2:1:-1, :, :), 1) - sum(exp(cmplx(0, sum(u(:, :, 1), 1), c_double))) / 5)
+    call check(loops < 1e-13, 'the Polyakov loop along x')
+    call shift%create(by_site, other, options=options_of(STOQ_KERNEL_CHARGE_SHIFT, 0))
+    v = 0
+    do i = 1, 100
+      call shift%step(v(2:1:-1, :, :), accepted)
+      if (accepted) exit
+    end do
+    moved = stoq_charge(by_site, v(2:1:-1, :, :))
+    call check(accepted .and. abs(moved) == 1, 'a charge shift')
+    call exact%create(by_site, BETA)
+    squares = 0
+    do i = -10, 10
+      squares = squares + i**2 * exact%charge_probability(i)
+    end do
+    call check(abs(squares - exact%charge_squared()) < 1e-12, 'the mean squared charge')
+    loops = 1
+    do i = 1, 4
+      loops = loops + exact%wilson_loop(4, i)
+    end do
+    call check(abs(loops / 5 - exact%polyakov_square(1)) < 1e-12, 'Polyakov loops along x as Wilson loops')
+  end subroutine gauge_theory
+
+end module tools
