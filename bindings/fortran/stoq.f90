@@ -36,7 +36,8 @@
 module stoq
   use, intrinsic :: iso_c_binding, only: c_double, c_int32_t, c_int64_t, c_int8_t, c_double_complex
   use stoq_abi
-  use stoq_functions, only: stoq_chain_options_init, stoq_last_callback_code, stoq_schedule_init
+  use stoq_functions, only: stoq_chain_options_init, stoq_last_callback_code, stoq_model_open_options_init, &
+    stoq_schedule_init
   use stoq_tool_functions, only: stoq_complex_langevin_options_init, stoq_fokker_planck_options_init, &
     stoq_generator_options_init, stoq_likelihood_options_init, stoq_train_options_init
   use stoq_errors, only: stoq_abi_differs, stoq_error_text, stoq_report, stoq_status_text, stoq_version_text
@@ -57,6 +58,7 @@ module stoq
   !> Fills a struct of options with the defaults of the library.
   interface stoq_defaults
     module procedure schedule_defaults, &
+      model_open_options_defaults, &
       chain_options_defaults, &
       train_options_defaults, &
       generator_options_defaults, &
@@ -66,6 +68,7 @@ module stoq
   end interface stoq_defaults
 
   private :: schedule_defaults, &
+    model_open_options_defaults, &
     chain_options_defaults, &
     train_options_defaults, &
     generator_options_defaults, &
@@ -82,6 +85,14 @@ contains
     if (stoq_abi_differs(stat, errmsg)) return
     call stoq_report(stoq_schedule_init(options), stat, errmsg)
   end subroutine schedule_defaults
+
+  subroutine model_open_options_defaults(options, stat, errmsg)
+    type(stoq_model_open_options_t), intent(inout) :: options
+    integer, optional, intent(out) :: stat
+    character(*), optional, intent(inout) :: errmsg
+    if (stoq_abi_differs(stat, errmsg)) return
+    call stoq_report(stoq_model_open_options_init(options), stat, errmsg)
+  end subroutine model_open_options_defaults
 
   subroutine chain_options_defaults(options, stat, errmsg)
     type(stoq_chain_options_t), intent(inout) :: options

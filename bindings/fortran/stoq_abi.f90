@@ -8,6 +8,8 @@ module stoq_abi
 
   !> STOQ_ABI_VERSION of stoq.h, under another name: that one would be the function stoq_abi_version.
   integer(c_int32_t), parameter :: STOQ_ABI_NUMBER = 2
+  !> In an option about a network: as the model file says.
+  integer(c_int32_t), parameter :: STOQ_AS_IN_FILE = 0
   integer(c_int32_t), parameter :: STOQ_OK = 0
   integer(c_int32_t), parameter :: STOQ_INVALID_ARGUMENT = 1
   integer(c_int32_t), parameter :: STOQ_SHAPE_MISMATCH = 2
@@ -19,9 +21,24 @@ module stoq_abi
   integer(c_int32_t), parameter :: STOQ_IO = 8
   integer(c_int32_t), parameter :: STOQ_OUT_OF_MEMORY = 9
   integer(c_int32_t), parameter :: STOQ_INTERNAL = 10
+  integer(c_int32_t), parameter :: STOQ_RUNTIME_MISSING = 11
+  integer(c_int32_t), parameter :: STOQ_DEVICE_UNAVAILABLE = 12
   integer(c_int32_t), parameter :: STOQ_SCHEME_VARIANCE_EXPANDING = 1
   integer(c_int32_t), parameter :: STOQ_SCHEME_VARIANCE_PRESERVING = 2
   integer(c_int32_t), parameter :: STOQ_SCHEME_INTERPOLATING = 3
+  integer(c_int32_t), parameter :: STOQ_ENGINE_AUTOMATIC = 1
+  integer(c_int32_t), parameter :: STOQ_ENGINE_NATIVE = 2
+  integer(c_int32_t), parameter :: STOQ_ENGINE_ONNX_RUNTIME = 3
+  integer(c_int32_t), parameter :: STOQ_OUTPUT_SCORE = 1
+  integer(c_int32_t), parameter :: STOQ_OUTPUT_SIGMA_SCORE = 2
+  integer(c_int32_t), parameter :: STOQ_OUTPUT_NOISE = 3
+  integer(c_int32_t), parameter :: STOQ_OUTPUT_DENOISER = 4
+  integer(c_int32_t), parameter :: STOQ_TIME_T = 1
+  integer(c_int32_t), parameter :: STOQ_TIME_SIGMA = 2
+  integer(c_int32_t), parameter :: STOQ_TIME_LOG_SIGMA = 3
+  integer(c_int32_t), parameter :: STOQ_CHANNELS_NONE = 1
+  integer(c_int32_t), parameter :: STOQ_CHANNELS_FIRST = 2
+  integer(c_int32_t), parameter :: STOQ_CHANNELS_LAST = 3
   integer(c_int32_t), parameter :: STOQ_KERNEL_PATH = 1
   integer(c_int32_t), parameter :: STOQ_KERNEL_RENOISE = 2
   integer(c_int32_t), parameter :: STOQ_KERNEL_LIKELIHOOD = 3
@@ -82,6 +99,30 @@ module stoq_abi
     real(c_double) :: sigma = 0
     real(c_double) :: contraction = 0
   end type stoq_schedule_t
+
+  !> Options of stoq_model%open, which fills the pointers; the rest is filled by stoq_defaults.
+  type, bind(C) :: stoq_model_open_options_t
+    integer(c_size_t) :: struct_size = 0
+    type(c_ptr) :: device = c_null_ptr
+    type(c_ptr) :: runtime = c_null_ptr
+    integer(c_int32_t) :: engine = 0
+    integer(c_int32_t) :: output = 0
+    integer(c_int32_t) :: time = 0
+    integer(c_int32_t) :: channels = 0
+    integer(c_int32_t) :: scheme = 0
+    integer(c_int32_t) :: components = 0
+    integer(c_int32_t) :: rank = 0
+    integer(c_int32_t) :: allow_tf32 = 0
+    integer(c_int32_t) :: batch = 0
+    integer(c_int32_t) :: reserved = 0
+    integer(c_size_t) :: extents(4) = 0
+    real(c_double) :: sigma = 0
+    real(c_double) :: contraction = 0
+    real(c_double) :: scale = 0
+    real(c_double) :: shift = 0
+    type(c_ptr) :: covariance = c_null_ptr
+    integer(c_size_t) :: covariance_count = 0
+  end type stoq_model_open_options_t
 
   !> Options; filled by stoq_defaults.
   type, bind(C) :: stoq_chain_options_t

@@ -102,6 +102,16 @@ module stoq_functions
       type(c_ptr), value :: model, times, fields, scores
       integer(c_size_t), value :: batch
     end function stoq_model_score
+    integer(c_int32_t) function stoq_model_open_options_init(options) bind(C)
+      import
+      type(stoq_model_open_options_t), intent(inout) :: options
+    end function stoq_model_open_options_init
+    integer(c_int32_t) function stoq_model_open_with(path, options, model) bind(C)
+      import
+      character(kind=c_char), intent(in) :: path(*)
+      type(stoq_model_open_options_t), intent(in) :: options
+      type(c_ptr), intent(inout) :: model
+    end function stoq_model_open_with
     integer(c_int32_t) function stoq_model_at(model, rank, extents, count, names, values, moved) bind(C)
       import
       type(c_ptr), value :: model, extents, names, values

@@ -17,6 +17,7 @@ module stoq_models
     type(c_ptr), public :: handle = c_null_ptr
   contains
     procedure :: load => load_model
+    procedure :: open => open_model
     procedure :: from_memory => model_from_memory
     procedure :: gaussian => model_gaussian
     procedure :: free_field => model_free_field
@@ -52,6 +53,57 @@ contains
     status = stoq_model_load(trim(path) // c_null_char, made)
     call keep(self, made, status, stat, errmsg)
   end subroutine load_model
+
+  !> Reads a model file with options: a network exported by another program, a device. `extents` are those of an array
+  !> of Fortran; `covariance` is one value, one a momentum class, or one a site in column-major order. An argument takes
+  !> the place of what `options` says about the same. See stoq_model_open_with() in stoq.h.
+  subroutine open_model(self, path, options, extents, device, runtime, covariance, stat, errmsg)
+    class(stoq_model), intent(inout) :: self
+    character(*), intent(in) :: path
+    type(stoq_model_open_options_t), optional, intent(in) :: options
+    integer, optional, intent(in) :: extents(:)
+    character(*), optional, intent(in) :: device, runtime
+    real(c_double), optional, target, contiguous, intent(in) :: covariance(:)
+    integer, optional, intent(out) :: stat
+    character(*), optional, intent(inout) :: errmsg
+    type(stoq_model_open_options_t) :: given
+    character(kind=c_char), allocatable, target :: device_text(:), runtime_text(:)
+    type(c_ptr) :: made
+    integer(c_int32_t) :: status
+    made = c_null_ptr
+    if (stoq_abi_differs(stat, errmsg)) return
+    status = stoq_model_open_options_init(given)
+    if (present(options)) given = options
+    if (present(extents)) then
+      if (size(extents) > 4 .or. any(extents < 1)) then
+        call stoq_fail(STOQ_INVALID_ARGUMENT, 'extents: expected up to four numbers of at least 1', stat, errmsg)
+        return
+      end if
+      given%rank = int(size(extents), c_int32_t)
+      given%extents(:size(extents)) = int(extents(size(extents):1:-1), c_size_t)
+    end if
+    if (present(device)) then
+      device_text = letters(device)
+      given%device = c_loc(device_text)
+    end if
+    if (present(runtime)) then
+      runtime_text = letters(runtime)
+      given%runtime = c_loc(runtime_text)
+    end if
+    if (present(covariance)) then
+      if (size(covariance) > 0) given%covariance = c_loc(covariance)
+      given%covariance_count = size(covariance, kind=c_size_t)
+    end if
+    if (status == STOQ_OK) status = stoq_model_open_with(trim(path) // c_null_char, given, made)
+    call keep(self, made, status, stat, errmsg)
+  end subroutine open_model
+
+  !> A text for C, which ends with NUL. Blanks at its end do not count.
+  pure function letters(text)
+    character(*), intent(in) :: text
+    character(kind=c_char) :: letters(len_trim(text) + 1)
+    letters = transfer(trim(text) // c_null_char, letters)
+  end function letters
 
   !> Reads a model from bytes that hold what a file holds, for example after one image or rank sent them to the others.
   subroutine model_from_memory(self, bytes, stat, errmsg)

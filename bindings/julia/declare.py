@@ -25,7 +25,12 @@ NUMBERS = {
 }
 # Julia's enumeration for the constants that begin with a prefix; first match.
 ENUMERATIONS = {
+    "STOQ_AS_IN_FILE": "AsInFile",
     "STOQ_SCHEME_": "Scheme",
+    "STOQ_ENGINE_": "Engine",
+    "STOQ_OUTPUT_": "NetworkOutput",
+    "STOQ_TIME_": "NetworkTime",
+    "STOQ_CHANNELS_": "ChannelOrder",
     "STOQ_KERNEL_": "Kernel",
     "STOQ_DRIFT_": "Drift",
     "STOQ_LEAPFROG": "Integrator",

@@ -58,7 +58,7 @@ impl Effort {
             train: train.clone(),
             updates: [400_000, 100_000, 30_000],
             lengths: vec![0.5, 1.0, 2.0, 3.0, 4.0],
-            scan: 20_000,
+            scan: 40_000,
             levels: vec![6, 8, 12, 20],
             noises: vec![0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8],
             proposals: 300,
@@ -203,7 +203,7 @@ fn step(effort: &Effort, beta: f64, below: Option<&Rung>, say: &mut dyn FnMut(&s
     say(&format!("beta = {beta}: trained in {training:.0} s, loss {:.4}", trainer.progress().loss));
     let score: Arc<dyn Score> = Arc::new(NativeScore::new(model.clone())?);
     let tuned = tune(effort, &score, &data, beta)?;
-    let trajectories = tune_hmc(effort, beta)?;
+    let trajectories = tune_hmc(effort, beta, below)?;
     let hmc = Kernel::Hmc(trajectories);
     let renoise = Kernel::Renoise { time: score.schedule().time_of_noise(tuned.noise) };
     let plans: [(&'static str, Vec<Kernel>); 3] = [
@@ -312,12 +312,17 @@ fn tune(effort: &Effort, score: &Arc<dyn Score>, data: &Dataset, beta: f64) -> R
     best.map(|(_, tuned)| tuned).ok_or_else(|| Error::invalid("effort", "no levels or noises", "at least one of each"))
 }
 
-/// HMC of the length at which it costs least, evaluations counted, which are the same on every machine; its number of steps is
-/// tuned by the acceptance. Where the charge can be seen to move, tau_int(Q) decides, otherwise that of the plaquette.
-fn tune_hmc(effort: &Effort, beta: f64) -> Result<HmcOptions> {
+/// Changes of the charge that a rate is known by.
+const MOVES: f64 = 100.0;
+
+/// HMC of the length at which it moves the charge most for its evaluations, which are the same on every machine; its number of
+/// steps is tuned by the acceptance. Where the charge hardly moves, the length of the rung below, with steps of its own.
+fn tune_hmc(effort: &Effort, beta: f64, below: Option<&Rung>) -> Result<HmcOptions> {
     let lattice = effort.lattice()?;
     let start = vec![0.0; lattice.values()];
-    let mut best = (f64::INFINITY, HmcOptions::default());
+    let kept = below.map(|rung| rung.hmc.trajectory_length);
+    let mut best = (0.0, HmcOptions::default());
+    let mut moved = false;
     for &trajectory_length in &effort.lengths {
         let tuned = ChainOptions { seed: effort.seed, chain: 97, warm_up: true, ..ChainOptions::default() };
         let mut chain = Chain::without_score(&lattice, ChainOptions { kernel: hmc(trajectory_length), ..tuned })?;
@@ -329,12 +334,12 @@ fn tune_hmc(effort: &Effort, beta: f64) -> Result<HmcOptions> {
         let chain = ChainOptions { kernel, seed: effort.seed, chain: 98, ..ChainOptions::default() };
         let chain = Composition::new(vec![Chain::without_score(&lattice, chain)?])?;
         let run = run("HMC", chain, beta, &start, effort.scan)?;
-        let moves = run.charge_steps * run.updates as f64;
-        let tau = if moves > 400.0 { 1.0 / run.charge_steps } else { run.summary.plaquette().tau_int };
-        let cost = tau * (steps + 2) as f64;
-        if cost < best.0 {
-            best = (cost, options);
+        let worth = run.charge_steps / (steps + 2) as f64;
+        let enough = run.charge_steps * run.updates as f64 > MOVES;
+        if (enough && (worth > best.0 || !moved)) || (!moved && kept == Some(trajectory_length)) {
+            best = (worth, options);
         }
+        moved |= enough;
     }
     Ok(best.1)
 }

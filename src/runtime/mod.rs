@@ -100,7 +100,7 @@ fn named(path: &Path, source: Source) -> Result<Location> {
 
 /// The library in `folder`: `libonnxruntime.so`, or with a version behind.
 fn library_in(folder: &Path) -> Option<PathBuf> {
-    let names = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.file_name().into_string().ok()?));
+    let names = std::fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut names: Vec<String> = names.filter(|name| is_library(name)).collect();
     names.sort_unstable();
     names.last().map(|name| folder.join(name))

@@ -36,6 +36,7 @@ contains
 
   subroutine sizes_are_those_of_the_library()
     type(stoq_schedule_t) :: schedule
+    type(stoq_model_open_options_t) :: open_options
     type(stoq_chain_options_t) :: chain
     type(stoq_train_options_t) :: train
     type(stoq_generator_options_t) :: generator
@@ -44,6 +45,7 @@ contains
     type(stoq_fokker_planck_options_t) :: grid
     type(stoq_layout) :: layout
     call stoq_defaults(schedule)
+    call stoq_defaults(open_options)
     call stoq_defaults(chain)
     call stoq_defaults(train)
     call stoq_defaults(generator)
@@ -52,6 +54,7 @@ contains
     call stoq_defaults(grid)
     layout = stoq_site_layout([2, 2], [4, 3, 2, 1])
     call check(schedule%struct_size == c_sizeof(schedule), 'size of a schedule')
+    call check(open_options%struct_size == c_sizeof(open_options), 'size of the options of a model')
     call check(chain%struct_size == c_sizeof(chain), 'size of the options of a chain')
     call check(train%struct_size == c_sizeof(train), 'size of the options of a training')
     call check(generator%struct_size == c_sizeof(generator), 'size of the options of a generator')

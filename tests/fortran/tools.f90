@@ -37,7 +37,39 @@ contains
     call model%at(moved, names=[character(8) :: 'nothing'], values=[0.3_c_double], stat=stat, errmsg=errmsg)
     call fails(stat, errmsg, STOQ_INVALID_ARGUMENT, 'nothing')
     call check(stoq_version_text() /= '', 'version')
+    call opens_with_options(file, model)
   end subroutine models
+
+  subroutine opens_with_options(file, loaded)
+    character(*), intent(in) :: file
+    type(stoq_model), intent(in) :: loaded
+    type(stoq_model) :: model
+    type(stoq_model_open_options_t) :: options
+    real(c_double) :: field(16, 16), scores(16, 16), expected(16, 16)
+    character(256) :: errmsg
+    integer :: stat
+    call stoq_defaults(options)
+    options%engine = STOQ_ENGINE_NATIVE
+    call model%open(file, options, [16, 16], 'cpu ')
+    call start(field)
+    call model%score([0.3_c_double], field, scores)
+    call loaded%score([0.3_c_double], field, expected)
+    call check(same(scores, expected), 'the score of a model opened with options')
+    call model%open(file, extents=[4, 8], stat=stat, errmsg=errmsg)
+    call fails(stat, errmsg, STOQ_INVALID_ARGUMENT, '[8, 4]')
+    call model%open(file, options, extents=[4, 0], stat=stat, errmsg=errmsg)
+    call fails(stat, errmsg, STOQ_INVALID_ARGUMENT, 'extents')
+    call model%open(file, options, device='tpu', stat=stat, errmsg=errmsg)
+    call fails(stat, errmsg, STOQ_INVALID_ARGUMENT, 'device = tpu:')
+    options%output = STOQ_OUTPUT_NOISE
+    call model%open(file, options, stat=stat, errmsg=errmsg)
+    call fails(stat, errmsg, STOQ_INVALID_ARGUMENT, 'Noise')
+    options%output = STOQ_AS_IN_FILE
+    options%engine = STOQ_ENGINE_ONNX_RUNTIME
+    call model%open(file, options, runtime='/nowhere', stat=stat, errmsg=errmsg)
+    call fails(stat, errmsg, STOQ_RUNTIME_MISSING, 'ONNX Runtime')
+    call check(model%components() == 1, 'a failure leaves the model alone')
+  end subroutine opens_with_options
 
   subroutine program_trains()
     real(c_double) :: phi(8, 8)

@@ -302,6 +302,7 @@ function structs_have_their_size()
     initialisers = [
         (Stoq.stoq_schedule_t, Stoq.stoq_schedule_init), (Stoq.stoq_chain_options_t, Stoq.stoq_chain_options_init),
         (Stoq.stoq_chain_statistics_t, Stoq.stoq_chain_statistics_init),
+        (Stoq.stoq_model_open_options_t, Stoq.stoq_model_open_options_init),
         (Stoq.stoq_train_options_t, Stoq.stoq_train_options_init), (Stoq.stoq_train_report_t, Stoq.stoq_train_report_init),
         (Stoq.stoq_generator_options_t, Stoq.stoq_generator_options_init),
         (Stoq.stoq_likelihood_options_t, Stoq.stoq_likelihood_options_init),

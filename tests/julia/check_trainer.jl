@@ -107,9 +107,26 @@ function models_move(path, trainer)
     end
 end
 
+function opens_with_options(path)
+    model = Model(path; extents = (16, 16), device = "cpu", engine = STOQ_ENGINE_NATIVE, output = STOQ_AS_IN_FILE)
+    fields = reshape(sin.(1:256), 16, 16, 1)
+    check(score(model, fields, [0.3]) == score(Model(path), fields, [0.3]))
+    refused(word, kind = STOQ_INVALID_ARGUMENT; given...) =
+        throws(() -> Model(path; given...), StoqError, word, status = kind)
+    refused("[8, 4]"; extents = (8, 4))
+    refused("device = tpu"; device = "tpu")
+    refused("Noise"; output = STOQ_OUTPUT_NOISE)
+    refused("ONNX Runtime", STOQ_RUNTIME_MISSING; engine = STOQ_ENGINE_ONNX_RUNTIME, runtime = "/nowhere")
+    throws(() -> Model(path; output = STOQ_TIME_T), ArgumentError, "STOQ_OUTPUT_NOISE")
+    throws(() -> Model(path; engine = STOQ_AS_IN_FILE), ArgumentError, "STOQ_ENGINE_NATIVE")
+    throws(() -> Model(path; extents = (16, 0)), ArgumentError, "extents")
+    throws(() -> Model(path; devise = "cpu"), ArgumentError, "no option devise")
+end
+
 trainer = trains_while_running(zeros(4, 4))
 trains_while_running(PermutedDimsArray(view(zeros(8, 4), 8:-2:2, :), (2, 1)))
 progress_stops_and_throws()
 refuses_and_continues()
 models_move(ARGS[1], trainer)
+opens_with_options(ARGS[1])
 println("trainer: $passed checks passed")

@@ -45,8 +45,8 @@ include("trainer.jl")
 include("approximate.jl")
 include("u1.jl")
 
-for constants in (Status, Scheme, Kernel, Drift, Integrator, Grid, Outcome, NetworkSize, GeneratorMethod, Ending,
-                  Correction, Trace, Coordinates, Symmetry)
+for constants in (Status, AsInFile, Scheme, Engine, NetworkOutput, NetworkTime, ChannelOrder, Kernel, Drift, Integrator,
+                  Grid, Outcome, NetworkSize, GeneratorMethod, Ending, Correction, Trace, Coordinates, Symmetry)
     for constant in instances(constants)
         @eval export $(Symbol(constant))
     end

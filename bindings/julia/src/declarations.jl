@@ -2,6 +2,10 @@
 
 const ABI_VERSION = UInt32(2)
 
+@enum AsInFile::Int32 begin
+    STOQ_AS_IN_FILE = 0
+end
+
 @enum Status::Int32 begin
     STOQ_OK = 0
     STOQ_INVALID_ARGUMENT = 1
@@ -14,12 +18,39 @@ const ABI_VERSION = UInt32(2)
     STOQ_IO = 8
     STOQ_OUT_OF_MEMORY = 9
     STOQ_INTERNAL = 10
+    STOQ_RUNTIME_MISSING = 11
+    STOQ_DEVICE_UNAVAILABLE = 12
 end
 
 @enum Scheme::Int32 begin
     STOQ_SCHEME_VARIANCE_EXPANDING = 1
     STOQ_SCHEME_VARIANCE_PRESERVING = 2
     STOQ_SCHEME_INTERPOLATING = 3
+end
+
+@enum Engine::Int32 begin
+    STOQ_ENGINE_AUTOMATIC = 1
+    STOQ_ENGINE_NATIVE = 2
+    STOQ_ENGINE_ONNX_RUNTIME = 3
+end
+
+@enum NetworkOutput::Int32 begin
+    STOQ_OUTPUT_SCORE = 1
+    STOQ_OUTPUT_SIGMA_SCORE = 2
+    STOQ_OUTPUT_NOISE = 3
+    STOQ_OUTPUT_DENOISER = 4
+end
+
+@enum NetworkTime::Int32 begin
+    STOQ_TIME_T = 1
+    STOQ_TIME_SIGMA = 2
+    STOQ_TIME_LOG_SIGMA = 3
+end
+
+@enum ChannelOrder::Int32 begin
+    STOQ_CHANNELS_NONE = 1
+    STOQ_CHANNELS_FIRST = 2
+    STOQ_CHANNELS_LAST = 3
 end
 
 @enum Kernel::Int32 begin
@@ -100,6 +131,10 @@ end
 
 const stoq_status_t = Int32
 const stoq_scheme_t = Int32
+const stoq_engine_t = Int32
+const stoq_network_output_t = Int32
+const stoq_network_time_t = Int32
+const stoq_channels_t = Int32
 const stoq_kernel_t = Int32
 const stoq_grid_t = Int32
 const stoq_drift_t = Int32
@@ -138,6 +173,29 @@ struct stoq_schedule_t
     reserved::UInt32
     sigma::Cdouble
     contraction::Cdouble
+end
+
+struct stoq_model_open_options_t
+    struct_size::Csize_t
+    device::Cstring
+    runtime::Cstring
+    engine::stoq_engine_t
+    output::stoq_network_output_t
+    time::stoq_network_time_t
+    channels::stoq_channels_t
+    scheme::stoq_scheme_t
+    components::UInt32
+    rank::UInt32
+    allow_tf32::UInt32
+    batch::UInt32
+    reserved::UInt32
+    extents::NTuple{4, Csize_t}
+    sigma::Cdouble
+    contraction::Cdouble
+    scale::Cdouble
+    shift::Cdouble
+    covariance::Ptr{Cdouble}
+    covariance_count::Csize_t
 end
 
 struct stoq_chain_options_t
@@ -292,6 +350,10 @@ end
     stoq_model_score(
         model::Ptr{stoq_model_t}, batch::Csize_t, times::Ptr{Cdouble}, fields::Ptr{Cdouble},
         scores::Ptr{Cdouble}
+    )::stoq_status_t
+    stoq_model_open_options_init(options::Ptr{stoq_model_open_options_t})::stoq_status_t
+    stoq_model_open_with(
+        path::Cstring, options::Ptr{stoq_model_open_options_t}, model::Ptr{Ptr{stoq_model_t}}
     )::stoq_status_t
     stoq_model_at(
         model::Ptr{stoq_model_t}, rank::UInt32, extents::Ptr{Csize_t}, count::Csize_t, names::Ptr{Cstring},

@@ -155,8 +155,12 @@ or_null(::Nothing) = C_NULL
 const CHOICES = Dict{Symbol, Type}(
     :kernel => Kernel, :grid => Grid, :drift => Drift, :integrator => Integrator, :scheme => Scheme,
     :size => NetworkSize, :method => GeneratorMethod, :ending => Ending, :correction => Correction,
-    :trace => Trace, :coordinates => Coordinates,
+    :trace => Trace, :coordinates => Coordinates, :engine => Engine, :output => NetworkOutput,
+    :time => NetworkTime, :channels => ChannelOrder,
 )
+
+# Those that the file of a network may say.
+const IN_FILE = (:output, :time, :channels, :scheme)
 
 """A C struct of options with the library's defaults, and what the caller gave by name."""
 function options(::Type{T}, initialiser, given) where {T}
@@ -174,6 +178,7 @@ function option(name, type, value)
     choice = get(CHOICES, name, nothing)
     if choice !== nothing && type === Int32
         value isa choice && return Int32(value)
+        value === STOQ_AS_IN_FILE && name in IN_FILE && return Int32(value)
         throw(ArgumentError("$name = $value: expected one of $(join(instances(choice), ", "))"))
     end
     try

@@ -15,12 +15,15 @@ Base.cconvert(::Type{Ptr{stoq_schedule_t}}, schedule::Schedule) = Ref(schedule.c
 or_null(schedule::Schedule) = schedule
 
 """
-    Model(path)
+    Model(path; extents = (), covariance = nothing, device = nothing, runtime = nothing, ...)
     Model(bytes::AbstractVector{UInt8})
 
 A score model, from a file or from what a file holds. It never changes: several threads may use it at once. Others
 are made by [`gaussian_model`](@ref), [`free_field_model`](@ref), [`toy_model`](@ref), [`two_peak_model`](@ref) and
 [`three_peak_model`](@ref).
+
+A network exported by another program, a device and so on take the options of `stoq_model_open_options_t`, such as
+`output = STOQ_OUTPUT_NOISE`. `covariance` is a number, a vector of one a momentum class, or an array of size `extents`.
 
 `model(extents...; kappa = 0.28)` is the same network on other extents, or at other couplings that it was trained to
 see; without extents on the lattice as it is. See `stoq_model_at()`.
@@ -32,7 +35,25 @@ mutable struct Model <: Handle{stoq_model_t}
     Model(pointer::Ptr{stoq_model_t}) = finalizer(close, new(pointer, read_layout(pointer)))
 end
 
-Model(path::AbstractString) = Model(make(stoq_model_t, stoq_model_load, String(path)))
+function Model(path::AbstractString; extents = (), covariance = nothing, device = nothing, runtime = nothing, given...)
+    length(extents) <= 4 && all(extents .>= 1) ||
+        throw(ArgumentError("extents = $extents: expected up to four numbers of at least 1"))
+    sizes = ntuple(axis -> axis <= length(extents) ? extents[axis] : 0, 4)
+    texts = device === nothing ? "" : string(device), runtime === nothing ? "" : String(runtime)
+    variances = c_order_values(covariance)
+    return GC.@preserve texts variances begin
+        address(value, text) = value === nothing ? Cstring(C_NULL) : Base.unsafe_convert(Cstring, text)
+        all_given = (; given..., rank = length(extents), extents = sizes, device = address(device, texts[1]),
+                     runtime = address(runtime, texts[2]), covariance_count = length(variances),
+                     covariance = covariance === nothing ? Ptr{Float64}(C_NULL) : pointer(variances))
+        struct_ = Ref(options(stoq_model_open_options_t, stoq_model_open_options_init, all_given))
+        Model(make(stoq_model_t, stoq_model_open_with, String(path), struct_))
+    end
+end
+
+c_order_values(::Nothing) = Float64[]
+c_order_values(value::Real) = [Float64(value)]
+c_order_values(values::AbstractArray) = convert(Vector{Float64}, vec(reversed_axes(values)))
 
 function Model(bytes::AbstractVector{UInt8})
     contents = convert(Vector{UInt8}, bytes)
