@@ -54,7 +54,7 @@ fn declarations_are_those_of_the_header() {
         ("stoq_chain_freeze", "stoq_chain_freeze(struct stoq_chain_t *chain)", "stoq_chain_freeze(void)"),
         ("STOQ_KERNEL_HMC", "STOQ_KERNEL_HMC 5", "STOQ_KERNEL_HMC 6"),
         ("stoq_layout_t", "ptrdiff_t component_stride;", ""),
-        ("stoq_schedule_t", "as in the literature.\n    double sigma;", "as in the literature.\n    float sigma;"),
+        ("stoq_schedule_t", "as in the literature.\n    double sigma;", "as in the literature.\n    uint64_t sigma;"),
         ("stoq_action_callback_t", "size_t values, double *action);", "double *action);"),
         ("stoq_new", "uint32_t stoq_abi_version(void);", "uint32_t stoq_abi_version(void); int32_t stoq_new(void);"),
     ] {

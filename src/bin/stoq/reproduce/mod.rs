@@ -69,7 +69,7 @@ enum Experiment {
     /// renoise or path; needs --model (about 20 minutes, on one thread)
     Phi4Autocorrelation,
     /// U(1): exact chains at beta = 1 to 11 on 16 x 16, each network trained by the chain with the one below, beside HMC and
-    /// charge shifts (about 20 minutes)
+    /// charge shifts (about 25 minutes)
     U1Chains,
 }
 
