@@ -8,7 +8,7 @@ use crate::error::{Error, Result, require_finite, require_length};
 use crate::lattice::Lattice;
 use crate::nn::UNetShape;
 use crate::nn::unet::{is_one, one};
-use crate::score::{LINK_INPUTS, PlaquetteMoments};
+use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION, LINK_INPUTS, PlaquetteMoments};
 use serde::{Deserialize, Serialize};
 
 /// Version of the set of keys and their meaning.
@@ -183,7 +183,7 @@ impl Metadata {
         if let Some(moments) = &self.plaquettes {
             moments.validate()?;
             crate::action::GaugeLinks::new(&lattice)?;
-            require_length("network inputs", self.network.inputs, LINK_INPUTS)?;
+            require_length("network inputs", self.network.inputs, self.network_inputs())?;
             require_length("network reach of a model of link angles", self.network.reach, 1)?;
         }
         // Of a gauge field the network gives one number a plaquette.
@@ -223,6 +223,15 @@ impl Metadata {
     pub fn expanded_covariance(&self) -> Result<Vec<f64>> {
         let (class, _) = covariance_classes(&self.lattice()?, self.network.reach);
         Ok(class.iter().map(|&c| self.covariance[c as usize]).collect())
+    }
+
+    /// Input fields of the network: those of link angles, of a field with its magnetisation told apart, or two a component.
+    pub fn network_inputs(&self) -> usize {
+        match (&self.plaquettes, self.magnetisation_scale) {
+            (Some(_), _) => LINK_INPUTS,
+            (None, Some(_)) => INPUTS_WITH_MAGNETISATION,
+            (None, None) => INPUTS * self.components,
+        }
     }
 
     /// What the network sees of the couplings: one number of order one for each of `conditions`.

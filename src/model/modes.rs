@@ -29,8 +29,13 @@ impl Modes {
     }
 
     /// For the link angles of a gauge field: transverse and longitudinal modes.
-    pub fn of_links(lattice: &Lattice) -> Self {
+    fn of_links(lattice: &Lattice) -> Self {
         Modes { fourier: Some(LatticeFourier::of_links(lattice)), links: Some(LinkScratch::new(lattice)) }
+    }
+
+    /// For link angles, or for a network of reach `reach`.
+    pub fn of_kind(lattice: &Lattice, reach: usize, links: bool) -> Self {
+        if links { Modes::of_links(lattice) } else { Modes::new(lattice, reach) }
     }
 
     /// Memory of the linear part, of modes for links.

@@ -9,6 +9,7 @@ use super::points::Tables;
 use super::{Metadata, PosteriorRow, PosteriorTable, TrainingPoint};
 use crate::diffusion::ZeroMode;
 use crate::error::Result;
+use crate::fourier::lattice_momenta;
 use crate::lattice::Lattice;
 
 /// Covariance and posterior table on `lattice`, from those of the same couplings that were measured: of the
@@ -175,10 +176,9 @@ fn piece(momenta: &[f64], momentum: f64, first: usize) -> (usize, usize, f64) {
 fn class_momenta(lattice: &Lattice) -> Vec<(usize, f64)> {
     let (class, classes) = covariance_classes(lattice, 1);
     let mut momenta = vec![(0, 0.0); classes];
+    let by_mode = lattice_momenta(lattice);
     for (mode, &class) in class.iter().enumerate() {
-        let waves = lattice.coordinates(mode % lattice.sites()).into_iter().zip(lattice.extents());
-        let squares = waves.map(|(k, &n)| 4.0 * libm::sin(std::f64::consts::PI * k as f64 / n as f64).powi(2));
-        momenta[class as usize] = (mode / lattice.sites(), squares.sum());
+        momenta[class as usize] = (mode / lattice.sites(), by_mode[mode % lattice.sites()]);
     }
     momenta
 }

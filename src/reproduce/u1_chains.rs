@@ -219,7 +219,7 @@ fn step(effort: &Effort, beta: f64, below: Option<&Rung>, say: &mut dyn FnMut(&s
     let mut runs = vec![];
     for (index, (name, kernels)) in plans.iter().enumerate() {
         let chain = composition(effort, &score, kernels, tuned.levels, 10 * index as u32)?;
-        runs.push(run(name, chain, beta, &start, effort.updates[index])?);
+        runs.push(run(name, chain, (&lattice, beta), &start, effort.updates[index])?);
     }
     Ok(Rung { beta, exact, source, model, training, tuned, hmc: trajectories, runs })
 }
@@ -282,10 +282,15 @@ fn composition(
     Composition::new(kernels.iter().enumerate().map(part).collect::<Result<_>>()?)
 }
 
-fn run(name: &'static str, mut chain: Composition, beta: f64, start: &[f64], updates: usize) -> Result<Run> {
-    let lattice = chain_lattice(start)?;
-    let mut action = ActionRecord::u1(beta).build(&lattice)?;
-    let (mut field, mut series) = (start.to_vec(), GaugeSeries::new(&lattice)?);
+fn run(
+    name: &'static str,
+    mut chain: Composition,
+    (lattice, beta): (&Lattice, f64),
+    start: &[f64],
+    updates: usize,
+) -> Result<Run> {
+    let mut action = ActionRecord::u1(beta).build(lattice)?;
+    let (mut field, mut series) = (start.to_vec(), GaugeSeries::new(lattice)?);
     let (mut accepted, mut spent) = (vec![], Duration::ZERO);
     for update in 0..updates + updates / 20 {
         let clock = Instant::now();
@@ -307,11 +312,6 @@ fn run(name: &'static str, mut chain: Composition, beta: f64, start: &[f64], upd
         summary: GaugeSummary::new(&[&series])?,
         charge_steps: steps / (charges.len() - 1) as f64,
     })
-}
-
-fn chain_lattice(field: &[f64]) -> Result<Lattice> {
-    let extent = ((field.len() / 2) as f64).sqrt().round() as usize;
-    Lattice::new(&[extent, extent])?.with_components(2)
 }
 
 #[cfg(test)]

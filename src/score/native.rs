@@ -8,9 +8,9 @@
 
 use super::gaussian::GaussianPart;
 use super::independent::{Local, TILE, Tiles};
-use super::links::{FREE, LINK_INPUTS, LinkPart};
+use super::links::{FREE, LinkPart};
 use super::native_derivatives::NativeDifferential;
-use super::preconditioning::{INPUTS, INPUTS_WITH_MAGNETISATION, Preconditioning};
+use super::preconditioning::Preconditioning;
 use super::{Differential, Evaluator, Score, Team, smallest_noise};
 use crate::diffusion::{FluxResponse, Posterior, Response, Schedule, ZeroMode};
 use crate::error::{Error, Result, require_length};
@@ -62,12 +62,7 @@ impl NativeScore {
     /// Those of [`Model::new`]; [`Error::InvalidArgument`] for a network with other inputs than two a component.
     pub fn new(model: Model) -> Result<Self> {
         let lattice = model.lattice()?;
-        let expected = match (&model.metadata().plaquettes, model.metadata().magnetisation_scale) {
-            (Some(_), _) => LINK_INPUTS,
-            (None, Some(_)) => INPUTS_WITH_MAGNETISATION,
-            (None, None) => INPUTS * lattice.components(),
-        };
-        if model.metadata().network.inputs != expected {
+        if model.metadata().network.inputs != model.metadata().network_inputs() {
             let expected =
                 "two a component, the scaled field and its filtered version, or with the magnetisation three";
             return Err(Error::invalid("network inputs", model.metadata().network.inputs, expected));
@@ -119,10 +114,7 @@ impl NativeScore {
     }
 
     pub(crate) fn modes(&self) -> Modes {
-        match self.links.is_some() {
-            true => Modes::of_links(&self.lattice),
-            false => Modes::new(&self.lattice, self.network.shape().reach),
-        }
+        Modes::of_kind(&self.lattice, self.network.shape().reach, self.links.is_some())
     }
 
     pub(crate) fn preconditioning(&self, noise: f64) -> Preconditioning {

@@ -111,10 +111,7 @@ impl Measurement {
         // Checked with the metadata.
         let links = metadata.plaquettes.and_then(|_| GaugeLinks::new(lattice).ok());
         let fourier = (reach > 0 && lattice.components() == 1).then(|| LatticeFourier::new(lattice));
-        let modes = match metadata.plaquettes {
-            Some(_) => Modes::of_links(lattice),
-            None => Modes::new(lattice, reach),
-        };
+        let modes = Modes::of_kind(lattice, reach, links.is_some());
         let denoised = vec![0.0; clean.len()];
         let sites = lattice.values();
         Measurement { modes, fourier, class, classes, sites, denoised, clean, zero_mode, links, given: vec![] }

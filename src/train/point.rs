@@ -105,10 +105,7 @@ impl Point {
 
     /// The modes of its fields.
     pub fn modes(&self) -> Modes {
-        match self.links.is_some() {
-            true => Modes::of_links(self.data.lattice()),
-            false => Modes::new(self.data.lattice(), self.network.shape().reach),
-        }
+        Modes::of_kind(self.data.lattice(), self.network.shape().reach, self.links.is_some())
     }
 
     /// Bytes of the configurations, and of what `threads` threads keep of one field: activations in single precision

@@ -13,7 +13,7 @@ use crate::lattice::Lattice;
 use crate::model::Model;
 use crate::nn::embedding::{condition_features, frequencies};
 use crate::nn::{UNet, UNetShape};
-use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION, LINK_INPUTS, PlaquetteMoments};
+use crate::score::PlaquetteMoments;
 
 /// Writes the graph of `model`; `weights` holds the bytes of each entry of the network's layout.
 ///
@@ -22,11 +22,7 @@ use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION, LINK_INPUTS, PlaquetteMome
 pub fn denoiser(model: &Model, network: &UNet, weights: Vec<(String, Vec<usize>, Vec<u8>)>) -> Result<GraphProto> {
     let shape = network.shape();
     let lattice = model.lattice()?;
-    let inputs = match (&model.metadata().plaquettes, model.metadata().magnetisation_scale) {
-        (Some(_), _) => LINK_INPUTS,
-        (None, Some(_)) => INPUTS_WITH_MAGNETISATION,
-        (None, None) => INPUTS * lattice.components(),
-    };
+    let inputs = model.metadata().network_inputs();
     if shape.inputs != inputs {
         let expected = format!(
             "{inputs} input fields in an ONNX file: the scaled field, its filtered version, and \

@@ -64,7 +64,7 @@ pub(super) fn tune_hmc(effort: &Effort, beta: f64, below: Option<&Rung>) -> Resu
         let kernel = Kernel::Hmc(options);
         let chain = ChainOptions { kernel, seed: effort.seed, chain: 98, ..ChainOptions::default() };
         let chain = Composition::new(vec![Chain::without_score(&lattice, chain)?])?;
-        let run = run("HMC", chain, beta, &start, effort.scan)?;
+        let run = run("HMC", chain, (&lattice, beta), &start, effort.scan)?;
         let worth = run.charge_steps / (steps + 2) as f64;
         let enough = run.charge_steps * run.updates as f64 > MOVES;
         if (enough && (worth > best.0 || !moved)) || (!moved && kept == Some(trajectory_length)) {
