@@ -143,6 +143,8 @@ clean:
 	$(MAKE) -C bindings/fortran clean
 	$(MAKE) -C examples/01_c_phi4_hmc clean
 	$(MAKE) -C examples/02_train_while_running clean
+	$(MAKE) -C examples/03_cpp_phi4 clean
 	$(MAKE) -C examples/04_fortran_phi4 clean
 	$(MAKE) -C examples/06_c_u1 clean
 	$(MAKE) -C examples/08_c_mpi_phi4 clean
+	$(MAKE) -C examples/09_c_propose_resolve clean

@@ -118,8 +118,9 @@ def main():
     abi, faults = declarations(), []
     header = Header(path.read_text(encoding="utf-8"), abi)
     # A text that the library writes into a buffer is an address, not a text that ctypes converts.
-    result, arguments = header.functions["stoq_model_metadata"]
-    header.functions["stoq_model_metadata"] = result, [*arguments[:2], ctypes.c_void_p, *arguments[3:]]
+    for name, place in (("stoq_model_metadata", 2), ("stoq_report_json", 1), ("stoq_report_text", 1)):
+        result, arguments = header.functions[name]
+        header.functions[name] = result, [*arguments[:place], ctypes.c_void_p, *arguments[place + 1 :]]
     compare("constant", header.constants, abi.CONSTANTS, faults)
     compare("struct", header.structs, {name: struct._fields_ for name, struct in abi.STRUCTS.items()}, faults)
     for name, struct in abi.STRUCTS.items():

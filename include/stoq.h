@@ -135,6 +135,11 @@ typedef struct stoq_generator_t stoq_generator_t;
 /// be called from several threads at once.
 typedef struct stoq_model_t stoq_model_t;
 
+/// A report on a stream of configurations, of one chain or several: every observable with error, tau_int and window,
+/// without keeping configurations. Its memory does not grow with their number, but for a few numbers an observable each
+/// time the longest chain doubles.
+typedef struct stoq_report_t stoq_report_t;
+
 /// A training whose configurations come from the host's chain while that runs. The law that it learns is taken to have
 /// the symmetries of the periodic lattice: translations, reflections, and exchange of axes of equal extent.
 typedef struct stoq_trainer_t stoq_trainer_t;
@@ -590,6 +595,95 @@ typedef struct stoq_fokker_planck_options_t {
     double variance;
 } stoq_fokker_planck_options_t;
 
+/// An estimate with its error. Fill it with stoq_estimate_init() once. What does not apply is NaN: test it with isnan().
+typedef struct stoq_estimate_t {
+    /// sizeof(stoq_estimate_t), set by stoq_estimate_init().
+    size_t struct_size;
+    /// The estimate.
+    double value;
+    /// Its standard error.
+    double error;
+    /// Standard error of `error`.
+    double error_of_error;
+    /// Integrated autocorrelation time, 1/2 for independent data, in units of their spacing: Gamma method.
+    double tau_int;
+    /// Its standard error.
+    double tau_int_error;
+    /// Last lag that was summed.
+    double window;
+    /// 1 if the window closed. 0: chains are too short, `error` and `tau_int` are lower bounds.
+    double window_closed;
+    /// Jackknife: correlation of neighbouring bins. Clearly above 0: `error` is too small, by about
+    /// sqrt(1 + 2 bin_correlation).
+    double bin_correlation;
+    /// Bootstrap: 15.87 per cent of the resamplings are below `low`, 84.13 below `high`.
+    double low;
+    /// See `low`.
+    double high;
+    /// Report: what the observable is a function of, such as p hat^2 or a time.
+    double argument;
+    /// Report: what stoq_report_set_exact() said.
+    double exact;
+    /// Report: (value - exact) / error.
+    double z;
+} stoq_estimate_t;
+
+/// What a report measures.
+typedef int32_t stoq_field_kind_t;
+
+/// Options of stoq_report_new(). Fill it with stoq_report_options_init() and change what should differ.
+typedef struct stoq_report_options_t {
+    /// sizeof(stoq_report_options_t), set by stoq_report_options_init().
+    size_t struct_size;
+    /// Default STOQ_FIELD_SCALAR.
+    stoq_field_kind_t kind;
+    /// Of the law of a field at a site, for its cumulants; default STOQ_SYMMETRY_NONE.
+    stoq_symmetry_t symmetry;
+    /// Jackknife bins kept, up to its double; 2 to 65536, default 64.
+    uint32_t bins;
+    /// Threads of stoq_report_push_many(), 1 to 1024; default 1. Does not change results.
+    uint32_t threads;
+    /// Cells of a histogram of mag or Q: its rows are histogram_1 to histogram_n, histogram_0 is below and
+    /// histogram_(n+1) above. At most 100000; default 0: none.
+    uint32_t histogram_cells;
+    /// 0.
+    uint32_t reserved;
+    /// Its lower and upper end; default -1 and 1.
+    double histogram_low;
+    /// See `histogram_low`.
+    double histogram_high;
+} stoq_report_options_t;
+
+/// How an error is found.
+typedef int32_t stoq_statistics_method_t;
+
+/// Options of stoq_statistics_estimate(). Fill it with stoq_statistics_options_init() and change what should differ.
+typedef struct stoq_statistics_options_t {
+    /// sizeof(stoq_statistics_options_t), set by stoq_statistics_options_init().
+    size_t struct_size;
+    /// Default STOQ_STATISTICS_GAMMA.
+    stoq_statistics_method_t method;
+    /// Resamplings of the bootstrap, 2 to 1000000; default 1000.
+    uint32_t resamplings;
+    /// Consecutive values in a bin of the jackknife or a block of the bootstrap. Default 0: chosen by tau_int.
+    uint64_t block;
+    /// Seed of the bootstrap; default 1.
+    uint64_t seed;
+} stoq_statistics_options_t;
+
+/// A function of means, such as the Binder cumulant 1 - m[1] / (3 m[0] m[0]). Called on the calling thread.
+///
+/// @param[in]  user   what was given to stoq_statistics_estimate().
+/// @param[in]  means  borrowed; of every observable.
+/// @param[in]  count  number of observables.
+/// @param[out] value  the function.
+/// @return 0: done. Other than 0: stop; stoq_statistics_estimate() returns STOQ_CALLBACK_STOPPED and
+///         stoq_last_callback_code() the code.
+typedef int32_t (*stoq_function_callback_t)(void *user, const double *means, size_t count, double *value);
+
+/// A test whether two samples have the same law.
+typedef int32_t stoq_two_sample_t;
+
 /// The call did what it was asked to do.
 #define STOQ_OK 0
 
@@ -802,6 +896,31 @@ typedef struct stoq_fokker_planck_options_t {
 
 /// It is invariant under x -> -x: odd cumulants are 0, and the even ones have smaller errors.
 #define STOQ_SYMMETRY_EVEN 1
+
+/// Real scalar fields, each component by itself: mag (the mean M of the field), abs_mag = |M|, mag2, mag4, mean_abs_phi, phi2,
+/// chi2 = V <M^2>, chi_connected, binder; phi and kappa2 to kappa8, cumulants of the sites; G_n, the power at the n-th
+/// class of momenta; C_t, the correlator of time slices; m_eff_t, its effective mass; xi, the second-moment correlation
+/// length (of the first component, as mag in the histogram). With two or more components names end in _x, _y, _2, ...
+#define STOQ_FIELD_SCALAR 0
+
+/// Link angles of a two-dimensional U(1) gauge theory, two components a site: plaquette, W1x2 to W4x4, Q, Q2, chi_Q,
+/// P_Q0 to P_Q3, and Polyakov loops.
+#define STOQ_FIELD_LINKS 1
+
+/// The Gamma method (U. Wolff, hep-lat/0306017) with its automatic window: also tau_int. For functions by their gradient.
+#define STOQ_STATISTICS_GAMMA 1
+
+/// Delete one bin of consecutive values after the other: also takes away the bias of order 1/N.
+#define STOQ_STATISTICS_JACKKNIFE 2
+
+/// Resampling of blocks of consecutive values: also an interval.
+#define STOQ_STATISTICS_BOOTSTRAP 3
+
+/// Kolmogorov and Smirnov: the largest distance of the two distribution functions.
+#define STOQ_TWO_SAMPLE_KOLMOGOROV 1
+
+/// chi^2 of two histograms.
+#define STOQ_TWO_SAMPLE_CHI_SQUARED 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -1862,6 +1981,202 @@ stoq_status_t stoq_fokker_planck_backward(const struct stoq_model_t *model,
                                           double to,
                                           const double *density,
                                           double *result);
+
+/// Fills an estimate with NaN.
+///
+/// @param[out] estimate  borrowed; every field is written. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_estimate_init(struct stoq_estimate_t *estimate);
+
+/// Fills options with the defaults.
+///
+/// @param[out] options  borrowed; every field is written. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_report_options_init(struct stoq_report_options_t *options);
+
+/// Makes a report without configurations.
+///
+/// @param[in]  layout   copied; of the fields that stoq_report_push() will get.
+/// @param[in]  options  borrowed; NULL for the defaults.
+/// @param[in]  names    borrowed; names of observables that the caller measures, such as the action or a fermion
+///                      condensate, with commas between them: as many numbers come with every configuration. NULL or "" for
+///                      none.
+/// @param[out] report   transferred to the caller, who frees it with stoq_report_free(). Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_report_new(const struct stoq_layout_t *layout,
+                              const struct stoq_report_options_t *options,
+                              const char *names,
+                              struct stoq_report_t **report);
+
+/// Adds the next configuration of the chain.
+///
+/// @param[in] report  borrowed; one caller at a time. Unchanged on failure.
+/// @param[in] field   borrowed; in the layout of the report.
+/// @param[in] own     borrowed; the caller's observables of this configuration, in the order of their names. Not read if
+///                    there are none: NULL.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT also for values beyond 10^37, STOQ_NOT_FINITE, STOQ_WRONG_ORDER,
+///         STOQ_OUT_OF_MEMORY.
+stoq_status_t stoq_report_push(struct stoq_report_t *report,
+                               const double *field,
+                               const double *own);
+
+/// Adds consecutive configurations of the chain, by as many threads as the options say.
+///
+/// @param[in] report  borrowed; one caller at a time. On failure the configurations before the one refused may have been
+///                    added.
+/// @param[in] count   number of configurations; 0 changes nothing.
+/// @param[in] fields  borrowed; `count` fields one after the other, each in C order without gaps, its components one after
+///                    the other, whatever the layout of the report.
+/// @param[in] own     borrowed; the caller's observables, those of the first configuration first. Not read if there are
+///                    none: NULL.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT also for values beyond 10^37, STOQ_NOT_FINITE, STOQ_WRONG_ORDER.
+stoq_status_t stoq_report_push_many(struct stoq_report_t *report,
+                                    size_t count,
+                                    const double *fields,
+                                    const double *own);
+
+/// Ends the chain: the next configuration belongs to another one, independent of those before.
+///
+/// @param[in] report  borrowed; one caller at a time.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER.
+stoq_status_t stoq_report_end_chain(struct stoq_report_t *report);
+
+/// Adds all that another report holds, of other chains: of another thread or rank. The chain that is open in `report` goes
+/// on.
+///
+/// @param[in] report  borrowed; one caller at a time. Unchanged on failure.
+/// @param[in] other   borrowed; another one than `report`, of the same lattice, options and names.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_SHAPE_MISMATCH, STOQ_WRONG_ORDER.
+stoq_status_t stoq_report_merge(struct stoq_report_t *report,
+                                const struct stoq_report_t *other);
+
+/// Says what an observable should be; the report then gives z = (value - exact) / error.
+///
+/// @param[in] report  borrowed; one caller at a time. Unchanged on failure.
+/// @param[in] name    borrowed; name of the observable, see stoq_field_kind_t, or one of the caller's.
+/// @param[in] exact   its value.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_WRONG_ORDER.
+stoq_status_t stoq_report_set_exact(struct stoq_report_t *report, const char *name, double exact);
+
+/// One observable over all configurations so far: by the Gamma method where a mean, or a function of few means, allows
+/// it, else by the jackknife over bins of at least 10 tau_int of the slowest observable (as far as 8 bins allow).
+///
+/// @param[in]     report    borrowed.
+/// @param[in]     name      borrowed; name of the observable, see stoq_field_kind_t, or one of the caller's.
+/// @param[in,out] estimate  borrowed; its struct_size is read, all other fields are written. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT also for fewer than two configurations or data that leave no estimate,
+///         STOQ_WRONG_ORDER.
+stoq_status_t stoq_report_observable(const struct stoq_report_t *report,
+                                     const char *name,
+                                     struct stoq_estimate_t *estimate);
+
+/// The whole report as JSON: {"configurations", "chains", "extent", "components", "observables": {name: {"value",
+/// "error", "tau_int", "window", "exact", "z", ...}}}; what does not apply is absent.
+///
+/// @param[in]  report    borrowed.
+/// @param[out] buffer    receives the text with a NUL at its end. NULL: only `needed` is wanted. Unchanged on failure.
+/// @param[in]  capacity  room in `buffer`, in bytes.
+/// @param[out] needed    number of bytes with the NUL; set also when `capacity` is too small. May be NULL if `buffer` is
+///                       not.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT also for fewer than two configurations, STOQ_WRONG_ORDER.
+stoq_status_t stoq_report_json(const struct stoq_report_t *report,
+                               char *buffer,
+                               size_t capacity,
+                               size_t *needed);
+
+/// The report as a table to read; powers, time slices, masses and the histogram are in the JSON only.
+///
+/// @param[in]  report    borrowed.
+/// @param[out] buffer    receives the text with a NUL at its end. NULL: only `needed` is wanted. Unchanged on failure.
+/// @param[in]  capacity  room in `buffer`, in bytes.
+/// @param[out] needed    number of bytes with the NUL; set also when `capacity` is too small. May be NULL if `buffer` is
+///                       not.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT also for fewer than two configurations, STOQ_WRONG_ORDER.
+stoq_status_t stoq_report_text(const struct stoq_report_t *report,
+                               char *buffer,
+                               size_t capacity,
+                               size_t *needed);
+
+/// Frees a report.
+///
+/// @param[in] report  transferred back; NULL is allowed and does nothing.
+void stoq_report_free(struct stoq_report_t *report);
+
+/// Fills options with the defaults.
+///
+/// @param[out] options  borrowed; every field is written. Unchanged on failure.
+/// @return STOQ_OK, or STOQ_INVALID_ARGUMENT.
+stoq_status_t stoq_statistics_options_init(struct stoq_statistics_options_t *options);
+
+/// The mean of an observable, or a function of the means of several, over one chain or several, with its error.
+///
+/// @param[in]     options      borrowed; NULL for the defaults.
+/// @param[in]     chains       number of chains, at least 1.
+/// @param[in]     lengths      borrowed; number of values of each chain.
+/// @param[in]     observables  number of observables, at least 1.
+/// @param[in]     series       borrowed; of the first observable the values of the first chain, then those of the second,
+///                             and so on; then the same of the second observable.
+/// @param[in]     of_means     function of the means; NULL for the mean of the only observable.
+/// @param[in]     user         given to `of_means`.
+/// @param[in,out] estimate     borrowed; its struct_size is read, all other fields are written. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE, STOQ_CALLBACK_STOPPED.
+stoq_status_t stoq_statistics_estimate(const struct stoq_statistics_options_t *options,
+                                       size_t chains,
+                                       const size_t *lengths,
+                                       size_t observables,
+                                       const double *series,
+                                       stoq_function_callback_t of_means,
+                                       void *user,
+                                       struct stoq_estimate_t *estimate);
+
+/// The histogram of an observable over one chain or several, with errors that know the autocorrelation.
+///
+/// @param[in]  chains            number of chains, at least 1.
+/// @param[in]  lengths           borrowed; number of values of each chain.
+/// @param[in]  series            borrowed; the values of the first chain, then those of the second, and so on.
+/// @param[in]  cells             number of cells, 1 to 100000.
+/// @param[in]  edges             borrowed; cells + 1 ascending numbers. A cell holds its lower edge, not its upper one.
+/// @param[out] probabilities     room for `cells` numbers: the share of values in each cell. Unchanged on failure.
+/// @param[out] errors            room for `cells` standard errors. Unchanged on failure.
+/// @param[out] effective_values  number of independent values that would know the cells as well. NULL if not wanted.
+///                               Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE.
+stoq_status_t stoq_statistics_histogram(size_t chains,
+                                        const size_t *lengths,
+                                        const double *series,
+                                        size_t cells,
+                                        const double *edges,
+                                        double *probabilities,
+                                        double *errors,
+                                        double *effective_values);
+
+/// Tests whether two samples, each of one chain or several, have the same law, with as many independent values as
+/// autocorrelation leaves of each.
+///
+/// @param[in]  test            STOQ_TWO_SAMPLE_KOLMOGOROV or STOQ_TWO_SAMPLE_CHI_SQUARED.
+/// @param[in]  first_chains    number of chains of the first sample, at least 1.
+/// @param[in]  first_lengths   borrowed; number of values of each.
+/// @param[in]  first_series    borrowed; the values of the first chain, then those of the second, and so on.
+/// @param[in]  second_chains   number of chains of the second sample, at least 1.
+/// @param[in]  second_lengths  borrowed; number of values of each.
+/// @param[in]  second_series   borrowed; as `first_series`.
+/// @param[in]  cells           number of cells of the histograms; not read by the other test.
+/// @param[in]  edges           borrowed; cells + 1 ascending numbers; not read by the other test.
+/// @param[out] statistic       the largest distance of the distribution functions, or chi^2. NULL if not wanted. Unchanged
+///                             on failure.
+/// @param[out] p_value         probability of a statistic as large or larger if the laws are the same. Unchanged on failure.
+/// @return STOQ_OK, STOQ_INVALID_ARGUMENT, STOQ_NOT_FINITE.
+stoq_status_t stoq_statistics_two_sample(stoq_two_sample_t test,
+                                         size_t first_chains,
+                                         const size_t *first_lengths,
+                                         const double *first_series,
+                                         size_t second_chains,
+                                         const size_t *second_lengths,
+                                         const double *second_series,
+                                         size_t cells,
+                                         const double *edges,
+                                         double *statistic,
+                                         double *p_value);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -15,7 +15,14 @@
 #ifndef STOQ_TRAINER_HPP
 #define STOQ_TRAINER_HPP
 
-#include <stoq.hpp>
+#include <stoq_action.hpp>
+#include <stoq_model.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
 
 namespace stoq {
 

@@ -10,7 +10,11 @@
 #ifndef STOQ_U1_HPP
 #define STOQ_U1_HPP
 
-#include <stoq.hpp>
+#include <stoq_layout.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
 
 namespace stoq {
 namespace u1 {

@@ -58,6 +58,10 @@ pub enum Purpose {
     ReversePeak = 20,
     /// Noise along the plaquettes in doubt of a reverse step of link angles.
     ReverseFlux = 21,
+    /// Noise of the clean field in a reverse step, whose covariance follows the curvature site by site.
+    ReverseLocal = 22,
+    /// Where blocks of a bootstrap begin.
+    Bootstrap = 23,
 }
 
 /// Largest chain number.

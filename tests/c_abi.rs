@@ -133,6 +133,11 @@ fn options_and_layouts_fail_politely() {
 }
 
 #[test]
+fn reports_and_statistics() {
+    compile_and_run("statistics");
+}
+
+#[test]
 fn named_layouts_there_and_back() {
     compile_and_run("layouts");
 }

@@ -34,22 +34,14 @@ fn sanitizers_link(compiler: &str, folder: &Path) -> bool {
     matches!((built, runs), (Ok(built), Ok(runs)) if built.status.success() && runs.status.success())
 }
 
-/// It needs nothing before it, may be included twice, and is valid in later standards.
-#[test]
-fn header_compiles_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("alone.cpp");
-    std::fs::write(&source, "#include <stoq.hpp>\n#include <stoq.hpp>\n").unwrap();
-    for compiler in compilers() {
-        for standard in ["-std=c++17", "-std=c++20"] {
-            compile(Command::new(compiler).args([standard, "-Wshadow", "-Wconversion", "-fsyntax-only"]).arg(&source));
-        }
-    }
-}
-
 #[test]
 fn classes_follow_the_host() {
     compile_and_run("chain");
+}
+
+#[test]
+fn reports_and_statistics() {
+    compile_and_run("statistics");
 }
 
 #[test]

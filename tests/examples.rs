@@ -3,6 +3,7 @@
 mod common;
 
 use common::{library_folder, root};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// HMC in C, without and with stoq. The program checks its averages against the reference by itself
@@ -101,25 +102,54 @@ fn fortran_phi4_hmc_takes_stoq_updates() {
     assert!(with_stoq < 0.1 * alone, "tau_int(|M|) {with_stoq} with stoq, {alone} without");
 }
 
+/// A class of C++ with callbacks, whose job ends by an exception and goes on to the same bits: the program's own check
+/// (|z| <= 4, false alarm 1.3e-4 at its fixed seed), and what it wrote when it was committed.
+#[test]
+fn cpp_callbacks_and_exceptions() {
+    let model = root().join("examples/models/phi4_16x16_kappa0.27.onnx").display().to_string();
+    let temporary = tempfile::tempdir().unwrap();
+    let library = build("03_cpp_phi4", "phi4", temporary.path());
+    let mut command = Command::new(temporary.path().join("phi4"));
+    command.envs(["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"].map(|name| (name, &library)));
+    writes_what_it_wrote(command.args([&model, "--updates", "200"]), "03_cpp_phi4");
+}
+
+/// A host that evaluates its own action between the halves of an update (|z| <= 4, false alarm 1.9e-4 at its fixed seed).
+#[test]
+fn c_host_decides_in_two_phases() {
+    let temporary = tempfile::tempdir().unwrap();
+    let library = build("09_c_propose_resolve", "yukawa", temporary.path());
+    let mut command = Command::new(temporary.path().join("yukawa"));
+    command.envs(["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"].map(|name| (name, &library)));
+    writes_what_it_wrote(command.args(["--updates", "2000"]), "09_c_propose_resolve");
+}
+
+/// The notebook in Python, from the first to the last cell (|z| <= 4 against exact values, false alarm 1.9e-4).
+#[test]
+fn python_trains_checks_and_samples() {
+    let Some(python) = common::python() else { return };
+    let temporary = tempfile::tempdir().unwrap();
+    let suffix = if cfg!(target_os = "macos") { "dylib" } else { "so" };
+    let mut command = Command::new(python);
+    command.env("STOQ_LIBRARY", library_folder(temporary.path()).join(format!("libstoq.{suffix}")));
+    command.env("PYTHONPATH", root().join("bindings/python")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let folder = "07_python_train_check_sample";
+    command.arg(root().join("examples").join(folder).join("train_check_sample.py"));
+    writes_what_it_wrote(command.args(["--steps", "200", "--updates", "500"]), folder);
+}
+
+/// The program succeeds, and its output is the file that is kept with the example.
+fn writes_what_it_wrote(command: &mut Command, folder: &str) {
+    let run = command.output().unwrap();
+    let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{out}{errors}");
+    assert_eq!(out, std::fs::read_to_string(root().join("examples").join(folder).join("expected_output.txt")).unwrap());
+}
+
 /// Builds an example by its own build file, runs it with `options`, and returns what it writes for `--json`.
 fn build_and_run(folder: &str, program: &str, options: &[String]) -> serde_json::Value {
     let temporary = tempfile::tempdir().unwrap();
-    let library = library_folder(temporary.path());
-    let example = root().join("examples").join(folder);
-    for file in
-        ["c", "f90"].map(|suffix| format!("{program}.{suffix}")).iter().filter(|file| example.join(file).exists())
-    {
-        std::fs::copy(example.join(file), temporary.path().join(file)).unwrap();
-    }
-    std::fs::copy(example.join("Makefile"), temporary.path().join("Makefile")).unwrap();
-    let mut make = Command::new("make");
-    make.current_dir(temporary.path()).arg("CFLAGS=-O2 -Wall -Wextra -pedantic -Werror");
-    // For the example in Fortran: its flags, and where its module comes from.
-    make.arg("FFLAGS=-O2 -Wall -Wextra -pedantic -Werror -std=f2008");
-    make.arg(format!("MODULE={}", root().join("bindings/fortran").display()));
-    make.arg(format!("STOQ_INCLUDE={}", root().join("include").display()));
-    let built = make.arg(format!("STOQ_LIB={}", library.display())).output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let library = build(folder, program, temporary.path());
 
     let result = temporary.path().join("result.json");
     let mut command = Command::new(temporary.path().join(program));
@@ -130,4 +160,28 @@ fn build_and_run(folder: &str, program: &str, options: &[String]) -> serde_json:
     println!("{out}");
     assert!(run.status.success(), "{out}{errors}");
     serde_json::from_slice(&std::fs::read(&result).unwrap()).unwrap()
+}
+
+/// Builds an example by its own build file in a folder; returns the folder with the library.
+fn build(folder: &str, program: &str, temporary: &Path) -> PathBuf {
+    let library = library_folder(temporary);
+    let example = root().join("examples").join(folder);
+    for file in ["c", "cpp", "f90"]
+        .map(|suffix| format!("{program}.{suffix}"))
+        .iter()
+        .filter(|file| example.join(file).exists())
+    {
+        std::fs::copy(example.join(file), temporary.join(file)).unwrap();
+    }
+    std::fs::copy(example.join("Makefile"), temporary.join("Makefile")).unwrap();
+    let mut make = Command::new("make");
+    make.current_dir(temporary).arg("CFLAGS=-O2 -ffp-contract=off -Wall -Wextra -pedantic -Werror");
+    make.arg("CXXFLAGS=-O2 -ffp-contract=off -Wall -Wextra -pedantic -Werror");
+    // For the example in Fortran: its flags, and where its module comes from.
+    make.arg("FFLAGS=-O2 -Wall -Wextra -pedantic -Werror -std=f2008");
+    make.arg(format!("MODULE={}", root().join("bindings/fortran").display()));
+    make.arg(format!("STOQ_INCLUDE={}", root().join("include").display()));
+    let built = make.arg(format!("STOQ_LIB={}", library.display())).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    library
 }

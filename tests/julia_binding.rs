@@ -54,6 +54,16 @@ fn binding_computes_what_the_library_computes() {
 }
 
 #[test]
+fn arrays_of_any_layout_are_the_same_field() {
+    passes("check_layouts.jl", &[]);
+}
+
+#[test]
+fn reports_and_statistics() {
+    passes("check_statistics.jl", &[]);
+}
+
+#[test]
 fn a_host_trains_while_its_chain_runs() {
     passes("check_trainer.jl", &[&model()]);
 }

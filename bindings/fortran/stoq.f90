@@ -39,7 +39,8 @@ module stoq
   use stoq_functions, only: stoq_chain_options_init, stoq_last_callback_code, stoq_model_open_options_init, &
     stoq_schedule_init
   use stoq_tool_functions, only: stoq_complex_langevin_options_init, stoq_fokker_planck_options_init, &
-    stoq_generator_options_init, stoq_likelihood_options_init, stoq_train_options_init
+    stoq_generator_options_init, stoq_likelihood_options_init, stoq_report_options_init, &
+    stoq_statistics_options_init, stoq_train_options_init
   use stoq_errors, only: stoq_abi_differs, stoq_error_text, stoq_report, stoq_status_text, stoq_version_text
   use stoq_fields, only: STOQ_COMPONENTS_FIRST, STOQ_COMPONENTS_LAST, STOQ_COMPONENTS_NONE, stoq_even_odd, &
     stoq_layout, stoq_site_layout
@@ -51,6 +52,7 @@ module stoq
   use stoq_gauge, only: stoq_charge, stoq_polyakov_loop, stoq_u1_exact, stoq_wilson_loop
   use stoq_approximate, only: stoq_cumulants, stoq_complex_langevin, stoq_density_backward, stoq_density_forward, &
     stoq_density_points, stoq_generator
+  use stoq_statistics, only: stoq_histogram, stoq_of_means, stoq_series_estimate, stoq_statistics_report, stoq_two_sample
   implicit none
   public
   private :: stoq_abi_differs, stoq_report
@@ -64,7 +66,9 @@ module stoq
       generator_options_defaults, &
       likelihood_options_defaults, &
       complex_langevin_options_defaults, &
-      fokker_planck_options_defaults
+      fokker_planck_options_defaults, &
+      report_options_defaults, &
+      statistics_options_defaults
   end interface stoq_defaults
 
   private :: schedule_defaults, &
@@ -74,7 +78,9 @@ module stoq
     generator_options_defaults, &
     likelihood_options_defaults, &
     complex_langevin_options_defaults, &
-    fokker_planck_options_defaults
+    fokker_planck_options_defaults, &
+    report_options_defaults, &
+    statistics_options_defaults
 
 contains
 
@@ -141,5 +147,21 @@ contains
     if (stoq_abi_differs(stat, errmsg)) return
     call stoq_report(stoq_fokker_planck_options_init(options), stat, errmsg)
   end subroutine fokker_planck_options_defaults
+
+  subroutine report_options_defaults(options, stat, errmsg)
+    type(stoq_report_options_t), intent(inout) :: options
+    integer, optional, intent(out) :: stat
+    character(*), optional, intent(inout) :: errmsg
+    if (stoq_abi_differs(stat, errmsg)) return
+    call stoq_report(stoq_report_options_init(options), stat, errmsg)
+  end subroutine report_options_defaults
+
+  subroutine statistics_options_defaults(options, stat, errmsg)
+    type(stoq_statistics_options_t), intent(inout) :: options
+    integer, optional, intent(out) :: stat
+    character(*), optional, intent(inout) :: errmsg
+    if (stoq_abi_differs(stat, errmsg)) return
+    call stoq_report(stoq_statistics_options_init(options), stat, errmsg)
+  end subroutine statistics_options_defaults
 
 end module stoq

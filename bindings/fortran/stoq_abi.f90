@@ -79,6 +79,13 @@ module stoq_abi
   integer(c_int32_t), parameter :: STOQ_COORDINATES_PLAIN = 2
   integer(c_int32_t), parameter :: STOQ_SYMMETRY_NONE = 0
   integer(c_int32_t), parameter :: STOQ_SYMMETRY_EVEN = 1
+  integer(c_int32_t), parameter :: STOQ_FIELD_SCALAR = 0
+  integer(c_int32_t), parameter :: STOQ_FIELD_LINKS = 1
+  integer(c_int32_t), parameter :: STOQ_STATISTICS_GAMMA = 1
+  integer(c_int32_t), parameter :: STOQ_STATISTICS_JACKKNIFE = 2
+  integer(c_int32_t), parameter :: STOQ_STATISTICS_BOOTSTRAP = 3
+  integer(c_int32_t), parameter :: STOQ_TWO_SAMPLE_KOLMOGOROV = 1
+  integer(c_int32_t), parameter :: STOQ_TWO_SAMPLE_CHI_SQUARED = 2
 
   !> How a program stores a field; made by stoq_layout of stoq_fields.
   type, bind(C) :: stoq_layout_t
@@ -243,5 +250,42 @@ module stoq_abi
     real(c_double) :: reach = 0
     real(c_double) :: variance = 0
   end type stoq_fokker_planck_options_t
+
+  type, bind(C) :: stoq_estimate_t
+    integer(c_size_t) :: struct_size = 0
+    real(c_double) :: value = 0
+    real(c_double) :: error = 0
+    real(c_double) :: error_of_error = 0
+    real(c_double) :: tau_int = 0
+    real(c_double) :: tau_int_error = 0
+    real(c_double) :: window = 0
+    real(c_double) :: window_closed = 0
+    real(c_double) :: bin_correlation = 0
+    real(c_double) :: low = 0
+    real(c_double) :: high = 0
+    real(c_double) :: argument = 0
+    real(c_double) :: exact = 0
+    real(c_double) :: z = 0
+  end type stoq_estimate_t
+
+  type, bind(C) :: stoq_report_options_t
+    integer(c_size_t) :: struct_size = 0
+    integer(c_int32_t) :: kind = 0
+    integer(c_int32_t) :: symmetry = 0
+    integer(c_int32_t) :: bins = 0
+    integer(c_int32_t) :: threads = 0
+    integer(c_int32_t) :: histogram_cells = 0
+    integer(c_int32_t) :: reserved = 0
+    real(c_double) :: histogram_low = 0
+    real(c_double) :: histogram_high = 0
+  end type stoq_report_options_t
+
+  type, bind(C) :: stoq_statistics_options_t
+    integer(c_size_t) :: struct_size = 0
+    integer(c_int32_t) :: method = 0
+    integer(c_int32_t) :: resamplings = 0
+    integer(c_int64_t) :: block = 0
+    integer(c_int64_t) :: seed = 0
+  end type stoq_statistics_options_t
 
 end module stoq_abi

@@ -203,6 +203,89 @@ module stoq_tool_functions
       type(c_ptr), value :: model, options, density, result
       real(c_double), value :: from, to
     end function stoq_fokker_planck_backward
+    integer(c_int32_t) function stoq_estimate_init(estimate) bind(C)
+      import
+      type(stoq_estimate_t), intent(inout) :: estimate
+    end function stoq_estimate_init
+    integer(c_int32_t) function stoq_report_options_init(options) bind(C)
+      import
+      type(stoq_report_options_t), intent(inout) :: options
+    end function stoq_report_options_init
+    integer(c_int32_t) function stoq_report_new(layout, options, names, report) bind(C)
+      import
+      type(stoq_layout_t), intent(in) :: layout
+      type(c_ptr), value :: options
+      character(kind=c_char), intent(in) :: names(*)
+      type(c_ptr), intent(inout) :: report
+    end function stoq_report_new
+    integer(c_int32_t) function stoq_report_push(report, field, own) bind(C)
+      import
+      type(c_ptr), value :: report, field, own
+    end function stoq_report_push
+    integer(c_int32_t) function stoq_report_push_many(report, count, fields, own) bind(C)
+      import
+      type(c_ptr), value :: report, fields, own
+      integer(c_size_t), value :: count
+    end function stoq_report_push_many
+    integer(c_int32_t) function stoq_report_end_chain(report) bind(C)
+      import
+      type(c_ptr), value :: report
+    end function stoq_report_end_chain
+    integer(c_int32_t) function stoq_report_merge(report, other) bind(C)
+      import
+      type(c_ptr), value :: report, other
+    end function stoq_report_merge
+    integer(c_int32_t) function stoq_report_set_exact(report, name, exact) bind(C)
+      import
+      type(c_ptr), value :: report
+      character(kind=c_char), intent(in) :: name(*)
+      real(c_double), value :: exact
+    end function stoq_report_set_exact
+    integer(c_int32_t) function stoq_report_observable(report, name, estimate) bind(C)
+      import
+      type(c_ptr), value :: report
+      character(kind=c_char), intent(in) :: name(*)
+      type(stoq_estimate_t), intent(inout) :: estimate
+    end function stoq_report_observable
+    integer(c_int32_t) function stoq_report_json(report, buffer, capacity, needed) bind(C)
+      import
+      type(c_ptr), value :: report, buffer, needed
+      integer(c_size_t), value :: capacity
+    end function stoq_report_json
+    integer(c_int32_t) function stoq_report_text(report, buffer, capacity, needed) bind(C)
+      import
+      type(c_ptr), value :: report, buffer, needed
+      integer(c_size_t), value :: capacity
+    end function stoq_report_text
+    subroutine stoq_report_free(report) bind(C)
+      import
+      type(c_ptr), value :: report
+    end subroutine stoq_report_free
+    integer(c_int32_t) function stoq_statistics_options_init(options) bind(C)
+      import
+      type(stoq_statistics_options_t), intent(inout) :: options
+    end function stoq_statistics_options_init
+    integer(c_int32_t) function stoq_statistics_estimate(options, chains, lengths, observables, series, of_means, user, &
+      estimate) bind(C)
+      import
+      type(c_ptr), value :: options, lengths, series, user
+      integer(c_size_t), value :: chains, observables
+      type(c_funptr), value :: of_means
+      type(stoq_estimate_t), intent(inout) :: estimate
+    end function stoq_statistics_estimate
+    integer(c_int32_t) function stoq_statistics_histogram(chains, lengths, series, cells, edges, probabilities, errors, &
+      effective_values) bind(C)
+      import
+      integer(c_size_t), value :: chains, cells
+      type(c_ptr), value :: lengths, series, edges, probabilities, errors, effective_values
+    end function stoq_statistics_histogram
+    integer(c_int32_t) function stoq_statistics_two_sample(test, first_chains, first_lengths, first_series, &
+      second_chains, second_lengths, second_series, cells, edges, statistic, p_value) bind(C)
+      import
+      integer(c_int32_t), value :: test
+      integer(c_size_t), value :: first_chains, second_chains, cells
+      type(c_ptr), value :: first_lengths, first_series, second_lengths, second_series, edges, statistic, p_value
+    end function stoq_statistics_two_sample
   end interface
 
 end module stoq_tool_functions

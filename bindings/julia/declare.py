@@ -45,6 +45,9 @@ ENUMERATIONS = {
     "STOQ_TRACE_": "Trace",
     "STOQ_COORDINATES_": "Coordinates",
     "STOQ_SYMMETRY_": "Symmetry",
+    "STOQ_FIELD_": "FieldKind",
+    "STOQ_STATISTICS_": "StatisticsMethod",
+    "STOQ_TWO_SAMPLE_": "TwoSample",
     "STOQ_": "Status",
 }
 HEAD = """\

@@ -6,6 +6,16 @@ use rustfft::num_complex::Complex;
 /// Lags summed directly before the Fourier transform takes over; most windows close within them.
 const DIRECT_LAGS: usize = 128;
 
+/// Autocovariances by lag, wherever they come from.
+pub(super) trait Lags {
+    /// Gamma(`lag`), `lag` <= `last_lag`.
+    fn at(&mut self, lag: usize) -> f64;
+    /// Beyond half the longest chain there are too few pairs to learn from.
+    fn last_lag(&self) -> usize;
+    /// Length of the longest chain.
+    fn longest(&self) -> usize;
+}
+
 /// Gamma(t) = sum_r sum_i d_r(i) d_r(i+t) / (number of pairs), computed when asked for.
 pub(super) struct Autocovariance {
     deviations: Vec<Vec<f64>>,
@@ -18,29 +28,6 @@ impl Autocovariance {
     pub(super) fn new(deviations: Vec<Vec<f64>>) -> Self {
         let longest = deviations.iter().map(Vec::len).max().unwrap_or(0);
         Autocovariance { deviations, longest, known: vec![] }
-    }
-
-    /// Length of the longest chain.
-    pub(super) fn longest(&self) -> usize {
-        self.longest
-    }
-
-    /// Beyond half the longest chain there are too few pairs to learn from.
-    pub(super) fn last_lag(&self) -> usize {
-        self.longest / 2
-    }
-
-    /// Gamma(`lag`), `lag` <= `last_lag`.
-    pub(super) fn at(&mut self, lag: usize) -> f64 {
-        while self.known.len() <= lag && self.known.len() < DIRECT_LAGS {
-            let next = self.known.len();
-            let sum: f64 = self.deviations.iter().map(|series| lagged_product(series, next)).sum();
-            self.known.push(sum / self.pairs(next));
-        }
-        if self.known.len() <= lag {
-            self.transform();
-        }
-        self.known[lag]
     }
 
     fn pairs(&self, lag: usize) -> f64 {
@@ -65,6 +52,28 @@ impl Autocovariance {
         for (lag, sum) in sums.iter().enumerate().skip(self.known.len()) {
             self.known.push(sum / self.pairs(lag));
         }
+    }
+}
+
+impl Lags for Autocovariance {
+    fn at(&mut self, lag: usize) -> f64 {
+        while self.known.len() <= lag && self.known.len() < DIRECT_LAGS {
+            let next = self.known.len();
+            let sum: f64 = self.deviations.iter().map(|series| lagged_product(series, next)).sum();
+            self.known.push(sum / self.pairs(next));
+        }
+        if self.known.len() <= lag {
+            self.transform();
+        }
+        self.known[lag]
+    }
+
+    fn last_lag(&self) -> usize {
+        self.longest / 2
+    }
+
+    fn longest(&self) -> usize {
+        self.longest
     }
 }
 

@@ -12,7 +12,6 @@
 //! that a move can cost: a factor of at most the block of 1024 values, 13 digits of the eighth power sum stay.
 
 mod binned;
-mod bins;
 mod complex;
 pub mod k_statistics;
 

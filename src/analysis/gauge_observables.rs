@@ -100,6 +100,12 @@ impl GaugeSeries {
         }
     }
 
+    /// Forgets all measurements.
+    pub(super) fn clear(&mut self) {
+        self.loops.iter_mut().chain(&mut self.polyakov).for_each(Vec::clear);
+        self.charge.clear();
+    }
+
     /// Number of configurations measured.
     pub fn len(&self) -> usize {
         self.charge.len()
@@ -160,7 +166,7 @@ impl GaugeSeries {
     }
 
     /// 1 for configurations with Q = `charge`, 1/2 for each sign of a charge other than 0, else 0.
-    fn in_sector(&self, charge: usize) -> Vec<f64> {
+    pub(super) fn in_sector(&self, charge: usize) -> Vec<f64> {
         let share = if charge == 0 { 1.0 } else { 0.5 };
         self.charge.iter().map(|q| if q.abs() == charge as f64 { share } else { 0.0 }).collect()
     }

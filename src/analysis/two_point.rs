@@ -57,6 +57,46 @@ impl MomentumPower {
     }
 }
 
+/// Fills `out` (t = 0 ..= T/2) with V_s mean_t0 phi(t_0) phi(t_0 + t), phi(t) the mean over the V_s sites of a slice of the
+/// first axis, summed over components.
+pub(super) fn time_slices(lattice: &Lattice, field: &[f64], out: &mut [f64]) {
+    let extent = lattice.extents()[0];
+    let space = lattice.sites() / extent;
+    out.fill(0.0);
+    for component in field.chunks_exact(lattice.sites()) {
+        let sums: Vec<f64> = component.chunks_exact(space).map(|slice| slice.iter().sum()).collect();
+        for (t, slice) in out.iter_mut().enumerate() {
+            let products = (0..extent).map(|start| sums[start] * sums[(start + t) % extent]);
+            *slice += products.sum::<f64>() / (extent * space) as f64;
+        }
+    }
+}
+
+/// Effective mass from a correlator that is periodic in time: cosh m = (C(t-1) + C(t+1)) / (2 C(t)), in lattice units. NaN
+/// where there is none: the right-hand side below 1, t at either end.
+pub fn effective_mass(correlator: &[f64], t: usize) -> f64 {
+    match (t.checked_sub(1).and_then(|before| correlator.get(before)), correlator.get(t), correlator.get(t + 1)) {
+        (Some(before), Some(here), Some(after)) => libm::acosh((before + after) / (2.0 * here)),
+        _ => f64::NAN,
+    }
+}
+
+/// The class of the smallest momentum p = 2 pi / L of the longest axes, of the first component, with its p hat^2; None on a
+/// single site.
+pub(super) fn smallest_momentum(lattice: &Lattice, classes: &[MomentumClass]) -> Option<(usize, f64)> {
+    let longest = lattice.extents().iter().copied().max().filter(|&longest| longest > 1)?;
+    let hat = 4.0 * libm::sin(std::f64::consts::PI / longest as f64).powi(2);
+    let smallest = classes
+        .iter()
+        .position(|class| class.component == 0 && class.modes > 0 && (class.momentum_squared - hat).abs() < 1e-12)?;
+    Some((smallest, hat))
+}
+
+/// sqrt(G(0) / G(p) - 1) / p hat; 0 where G(0) < G(p).
+pub(super) fn second_moment_length(zero: f64, smallest: f64, hat: f64) -> f64 {
+    ((zero / smallest - 1.0) / hat).max(0.0).sqrt()
+}
+
 /// Two-point functions along a chain. It keeps one number a class and a time slice for every configuration.
 pub struct TwoPoint {
     lattice: Lattice,
@@ -79,18 +119,10 @@ impl TwoPoint {
     /// [`Error::ShapeMismatch`] or [`Error::NotFinite`].
     pub fn measure(&mut self, field: &[f64]) -> Result<()> {
         require_length("field", field.len(), self.lattice.values())?;
-        let (classes, extent) = (self.power.classes().len(), self.lattice.extents()[0]);
+        let classes = self.power.classes().len();
         let (powers, slices) = self.row.split_at_mut(classes);
         self.power.measure(field, powers);
-        let space = self.lattice.sites() / extent;
-        slices.fill(0.0);
-        for component in field.chunks_exact(self.lattice.sites()) {
-            let sums: Vec<f64> = component.chunks_exact(space).map(|slice| slice.iter().sum()).collect();
-            for (t, slice) in slices.iter_mut().enumerate() {
-                let products = (0..extent).map(|start| sums[start] * sums[(start + t) % extent]);
-                *slice += products.sum::<f64>() / (extent * space) as f64;
-            }
-        }
+        time_slices(&self.lattice, field, slices);
         self.table.push(&self.row)
     }
 
@@ -125,6 +157,15 @@ impl TwoPoint {
         self.table.estimate(None, bins, &|means| means[first..].to_vec())
     }
 
+    /// Effective mass at time `t`, 1 ..= T/2 - 1, from [`TwoPoint::time_slices`]: see [`effective_mass`].
+    ///
+    /// # Errors
+    /// As [`Measurements::estimate`]: also where the data leave no mass.
+    pub fn effective_mass(&self, t: usize, bins: usize) -> Result<JackknifeEstimate> {
+        let first = self.power.classes().len();
+        Ok(self.table.estimate(None, bins, &|means| vec![effective_mass(&means[first..], t)])?[0])
+    }
+
     /// The second-moment correlation length of the first component,
     /// xi = sqrt(G(0) / G(p) - 1) / (2 sin(p/2)) at the smallest momentum p = 2 pi / L of the longest axes
     /// (F. Cooper, B. Freedman, D. Preston, Nucl. Phys. B 210 (1982) 210); 0 where G(0) < G(p).
@@ -132,17 +173,10 @@ impl TwoPoint {
     /// # Errors
     /// As [`Measurements::estimate`]; [`Error::InvalidArgument`] on a single site.
     pub fn correlation_length(&self, bins: usize) -> Result<JackknifeEstimate> {
-        let longest = self.lattice.extents().iter().copied().max().unwrap_or(1);
-        if longest < 2 {
-            return Err(Error::invalid("extents", longest, "more than one site for a correlation length"));
-        }
-        let hat = 4.0 * libm::sin(std::f64::consts::PI / longest as f64).powi(2);
-        let smallest =
-            self.power.classes().iter().position(|class| {
-                class.component == 0 && class.modes > 0 && (class.momentum_squared - hat).abs() < 1e-12
-            });
-        let smallest = smallest.ok_or_else(|| Error::Internal("no smallest momentum".into()))?;
-        let length = |means: &[f64]| vec![((means[0] / means[smallest] - 1.0) / hat).max(0.0).sqrt()];
+        let Some((smallest, hat)) = smallest_momentum(&self.lattice, self.power.classes()) else {
+            return Err(Error::invalid("extents", 1, "more than one site for a correlation length"));
+        };
+        let length = |means: &[f64]| vec![second_moment_length(means[0], means[smallest], hat)];
         Ok(self.table.estimate(None, bins, &length)?[0])
     }
 }

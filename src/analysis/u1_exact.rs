@@ -46,6 +46,7 @@ pub fn bessel_ratios(argument: f64, highest: usize) -> Vec<f64> {
 pub struct U1Exact {
     extents: [usize; 2],
     volume: i32,
+    beta: f64,
     /// I_n / I_0, n = 0, 1, ...
     characters: Vec<f64>,
     /// Z(theta) and the derivative of log I by beta in its sum, at theta = 2 pi j / M; both over I_0^V.
@@ -72,7 +73,8 @@ impl U1Exact {
         // M points alias P(Q) with P(Q + M): |Q| < V/2, and in large volumes 14 standard deviations are enough.
         let points = volume.min(64 + 8 * (volume as f64).sqrt().ceil() as usize);
         let extents = [lattice.extents()[0], lattice.extents()[1]];
-        let mut exact = U1Exact { extents, volume: volume as i32, characters, partition: vec![], derivative: vec![] };
+        let mut exact =
+            U1Exact { extents, volume: volume as i32, beta, characters, partition: vec![], derivative: vec![] };
         for j in 0..points {
             let (partition, derivative) = exact.theta_sums(j as f64 / points as f64);
             exact.partition.push(partition);
@@ -125,6 +127,14 @@ impl U1Exact {
     /// Extents of the lattice.
     pub fn extents(&self) -> [usize; 2] {
         self.extents
+    }
+
+    /// log Z, Z = int exp(-S) over all link angles = (2 pi)^(2 V) sum_n I_n(beta)^V.
+    pub fn log_partition(&self) -> f64 {
+        // exp(beta) = I_0 + 2 sum_n I_n.
+        let characters = self.characters[0] + 2.0 * self.characters[1..].iter().sum::<f64>();
+        let first = self.beta - libm::log(characters);
+        f64::from(self.volume) * (2.0 * libm::log(2.0 * PI) + first) + libm::log(self.partition[0])
     }
 
     /// <cos theta_P> = d log Z / d beta / V.

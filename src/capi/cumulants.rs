@@ -118,7 +118,7 @@ pub unsafe extern "C" fn stoq_cumulants_estimate(
     })
 }
 
-fn checked_symmetry(symmetry: stoq_symmetry_t) -> Result<Symmetry> {
+pub(super) fn checked_symmetry(symmetry: stoq_symmetry_t) -> Result<Symmetry> {
     match symmetry {
         STOQ_SYMMETRY_NONE => Ok(Symmetry::None),
         STOQ_SYMMETRY_EVEN => Ok(Symmetry::Even),

@@ -11,9 +11,9 @@
 //! plaquette is told: the field of a flux at P, screened over the distance that the noise leaves unknown.)
 
 use crate::action::reduce;
-use crate::fourier::lattice_momenta;
 use crate::lattice::Lattice;
 use std::f64::consts::PI;
+use std::sync::Arc;
 
 /// Equal bins of |theta_P(D)| between 0 and pi.
 pub const FLUX_BINS: usize = 24;
@@ -24,7 +24,7 @@ pub struct FluxResponse {
     /// Of the links.
     pub lattice: Lattice,
     /// p^2-hat of every momentum.
-    pub momenta: Vec<f64>,
+    pub momenta: Arc<[f64]>,
     /// v at the centres of the bins.
     pub variance: Vec<f64>,
     /// Share of the plaquettes in each bin.
@@ -34,9 +34,9 @@ pub struct FluxResponse {
 }
 
 impl FluxResponse {
-    /// From (share, v) by bin. v_0 is the mean over the bins up to the median of |theta_P(D)|: those are the plaquettes of which
+    /// From p^2-hat of every momentum and (share, v) by bin. v_0 is the mean over the bins up to the median of |theta_P(D)|: those are the plaquettes of which
     /// nothing is in doubt.
-    pub fn new(lattice: &Lattice, bins: &[[f64; 2]]) -> Self {
+    pub fn new(lattice: &Lattice, momenta: Arc<[f64]>, bins: &[[f64; 2]]) -> Self {
         let (mut below, mut sum) = (0.0, 0.0);
         for &[share, variance] in bins {
             if below < 0.5 {
@@ -46,7 +46,7 @@ impl FluxResponse {
         }
         FluxResponse {
             lattice: lattice.clone(),
-            momenta: lattice_momenta(lattice),
+            momenta,
             variance: bins.iter().map(|bin| bin[1]).collect(),
             share: bins.iter().map(|bin| bin[0]).collect(),
             base: sum / below.max(1e-12),
@@ -82,7 +82,7 @@ impl FluxResponse {
     /// q = (mean excess) / v_0^2.
     pub fn baseline(&self, average: &mut [f64]) {
         let q = self.mean_excess() / (self.base * self.base);
-        for (r, &p2) in average.iter_mut().zip(&self.momenta) {
+        for (r, &p2) in average.iter_mut().zip(&*self.momenta) {
             // (sqrt(1 + s) - 1) / (s / 2) times the average, without the difference of nearly equal numbers.
             *r *= 2.0 / (1.0 + (1.0 + 4.0 * q * p2 * *r).sqrt());
         }
@@ -92,6 +92,7 @@ impl FluxResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fourier::lattice_momenta;
 
     #[test]
     fn the_average_comes_back_from_the_baseline() {
@@ -99,7 +100,7 @@ mod tests {
             .map(|bin| [1.0 / (1 << bin.min(30)) as f64 / 2.0, 0.1 + 0.02 * (bin as f64).powi(2)])
             .collect();
         let lattice = Lattice::new(&[8, 8]).unwrap();
-        let response = FluxResponse::new(&lattice, &bins);
+        let response = FluxResponse::new(&lattice, lattice_momenta(&lattice).into(), &bins);
         assert!((response.base - 0.1).abs() < 1e-12);
         let momenta = lattice_momenta(&lattice);
         let average: Vec<f64> = momenta.iter().map(|p2| 0.3 / (1.0 + 2.0 * p2)).collect();
@@ -116,7 +117,7 @@ mod tests {
     #[test]
     fn excess_is_interpolated_and_periodic() {
         let bins: Vec<[f64; 2]> = (0..FLUX_BINS).map(|bin| [1.0 / FLUX_BINS as f64, 1.0 + bin as f64]).collect();
-        let response = FluxResponse::new(&Lattice::new(&[2, 2]).unwrap(), &bins);
+        let response = FluxResponse::new(&Lattice::new(&[2, 2]).unwrap(), vec![0.0; 4].into(), &bins);
         let width = PI / FLUX_BINS as f64;
         assert!((response.excess(20.5 * width) - (21.0 - response.base)).abs() < 1e-12);
         assert!((response.excess(-20.5 * width + 2.0 * PI) - response.excess(20.5 * width)).abs() < 1e-9);

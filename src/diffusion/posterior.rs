@@ -1,11 +1,10 @@
 //! The covariance of the clean field x_0 given a noisy one x, as far as a reverse kernel uses it.
 //!
 //! Averaged over x it is diagonal in momentum space: R_p. Around that average it follows the state:
-//! where the curvature S'' of the action is larger, x_0 is known better. To first order in the
-//! change dh(z) of the curvature at site z, dCov(x, y) = -sum_z C(x - z) dh(z) C(z - y), C being the
-//! covariance with spectrum R_p. A network-independent fit on held-out data measures it through two
-//! even functions of the denoised field D: its lattice mean (a change common to all sites, diagonal
-//! in momentum space, mode by mode) and its local deviation (diagonal in position space).
+//! where the curvature S'' of the action is larger, x_0 is known better. With the change dh(z) of the curvature at
+//! site z it is (R^-1 + dh)^-1, and R^-1 is nearly a nearest-neighbour operator (`precision.rs`), as the action is. A fit
+//! on held-out data measures dh through two even functions of the denoised field D: its lattice mean (a change common to
+//! all sites, diagonal in momentum space, mode by mode) and its local deviation.
 //! With it the divergence of a path falls from order 1/N in the number of steps towards 1/N^2.
 
 use super::flux::FluxResponse;
@@ -37,9 +36,15 @@ pub struct Response {
     pub quadratic: Vec<f64>,
     /// -dh(z) = curvature\[0\] (D^2 - mean) + curvature\[1\] (D^4 - mean), means over the lattice.
     pub curvature: [f64; 2],
-    /// Variance over sites and data of the local change of the variance, sum_z C(x - z)^2 (-dh(z)).
+    /// What the covariance gains off its diagonal in momentum space by following dh: the mean over the data of
+    /// V^-1 (tr Cov^2 - sum_p (mean Cov_pp)^2).
     pub local_variance: f64,
+    /// Mean of the spectrum of (R^-1 + dh)^-1 over the data, as a ratio to that without dh: second order in dh. Empty: 1.
+    pub renormalisation: Vec<f64>,
 }
+
+/// Least diagonal of R^-1 + dh, as a fraction of the mass in R^-1: so it stays positive.
+const LEAST_MASS: f64 = 0.2;
 
 /// Bounds of the factor on a variance: a fit is not trusted beyond them.
 pub const FACTOR: (f64, f64) = (0.3, 3.0);
@@ -69,6 +74,16 @@ impl Response {
         mean /= denoised.len() as f64;
         out.iter_mut().for_each(|value| *value -= mean);
     }
+
+    /// The diagonal of R^-1 + dh beside its bonds, from -dh in place, and never less than a fifth of the mass.
+    pub fn diagonal(mass: f64, change: &mut [f64]) {
+        change.iter_mut().for_each(|value| *value = (mass - *value).max(LEAST_MASS * mass));
+    }
+
+    /// Whether [`Response::diagonal`] follows -dh at a site, or is held.
+    pub fn follows(mass: f64, diagonal: f64) -> bool {
+        diagonal > LEAST_MASS * mass
+    }
 }
 
 impl Posterior {
@@ -82,9 +97,11 @@ impl Posterior {
         0.5 * flux.momenta.len() as f64 * logs.sum::<f64>()
     }
 
-    /// Expected log F - log B of a step, up to terms that cancel between steps: the loss of a
-    /// Gaussian kernel with the averaged covariance, less what following the state regains (second
-    /// order in the relative change of the variances: 1/4 of its variance, mode by mode).
+    /// Expected log F - log B of a step, up to terms that cancel between steps: the loss of a Gaussian kernel with the
+    /// averaged covariance, less what following the lattice mean regains (second order in the relative change of the
+    /// variances: 1/4 of its variance, mode by mode). What following the curvature site by site regains
+    /// ([`Posterior::local_gain`]) is not taken off: it leaves a few per cent of that loss, which its error would
+    /// hide, and a search for the best levels goes where the error is.
     pub fn step_divergence(&self, step: &Transition) -> f64 {
         let weight = step.data_weight * step.data_weight;
         let logs = self.variance.iter().map(|&r| libm::log(step.reverse_variance(r) / step.forward_variance));
@@ -97,9 +114,16 @@ impl Posterior {
             .zip(response.linear.iter().zip(&response.quadratic))
             .map(|(&r, (a, b))| (weight * r / step.reverse_variance(r)).powi(2) * (a * a + 2.0 * b * b))
             .sum();
-        let sites = self.variance.len() as f64;
-        let mean = self.variance.iter().sum::<f64>() / sites;
-        let local = sites * (weight / step.reverse_variance(mean)).powi(2) * response.local_variance;
-        loss - 0.25 * (common + local)
+        loss - 0.25 * common
+    }
+
+    /// What following the curvature site by site takes off the loss of a step, to second order.
+    pub fn local_gain(&self, step: &Transition) -> f64 {
+        let Some(response) = &self.response else { return 0.0 };
+        let weight = step.data_weight * step.data_weight;
+        // The modes that make most of C(x)^4 dh^2 are the wide ones.
+        let moment = |power: i32| self.variance.iter().map(|r| r.powi(power)).sum::<f64>();
+        let typical = step.reverse_variance(moment(4) / moment(3));
+        0.25 * self.variance.len() as f64 * (weight / typical).powi(2) * response.local_variance
     }
 }

@@ -187,7 +187,11 @@ mod tests {
         let deviation: Vec<f64> = variance.iter().map(|&r| transition.reverse_variance(r).sqrt()).collect();
         let bins: Vec<[f64; 2]> =
             (0..FLUX_BINS).map(|bin| [if bin < 3 { 0.3 } else { 0.005 }, 0.1 + 0.05 * bin as f64]).collect();
-        let kernel = FluxKernel::new(FluxResponse::new(&lattice, &bins), &transition, (&variance, &deviation));
+        let kernel = FluxKernel::new(
+            FluxResponse::new(&lattice, momenta.clone().into(), &bins),
+            &transition,
+            (&variance, &deviation),
+        );
         let (mut denoised, mut noise) = (vec![0.0; 32], vec![0.0; 32]);
         let stream = Stream::new(4, 0, 0).unwrap();
         stream.normals(Purpose::Diagnostic, 0, &mut denoised);

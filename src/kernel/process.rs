@@ -10,11 +10,11 @@
 
 use super::reverse::{ReverseKernel, Shape};
 use super::two_peaks::Offsets;
-use crate::diffusion::{Transition, TwoPeaks};
+use crate::diffusion::{Neighbours, Transition, TwoPeaks};
 use crate::error::{Error, Result};
 use crate::fourier::LatticeFourier;
 use crate::rng::{MAX_LEVEL, Purpose, Stream};
-use crate::score::{Evaluator, Score, zero_mode};
+use crate::score::{Evaluator, Score, Team, zero_mode};
 use std::sync::Arc;
 
 /// Level of the random numbers that choose a peak of the prior: no step of a path has it.
@@ -42,7 +42,10 @@ pub struct PathProcess {
     prior: Option<Prior>,
     evaluator: Box<dyn Evaluator>,
     fourier: LatticeFourier,
-    shape: Shape,
+    team: Team,
+    workers: Vec<StepWorker>,
+    /// log F - log B of every step of a path.
+    ratios: Vec<f64>,
     noise: Vec<f64>,
     levels: Vec<f64>,
     scaled: Vec<f64>,
@@ -70,6 +73,26 @@ pub struct Increments<'a> {
     pub denoised: &'a [f64],
 }
 
+/// What one thread needs for the steps.
+struct StepWorker {
+    shape: Shape,
+    fourier: LatticeFourier,
+    noise: Vec<f64>,
+    coloured: Vec<f64>,
+}
+
+impl StepWorker {
+    fn new(score: &dyn Score) -> Result<Self> {
+        let values = score.lattice().values();
+        Ok(StepWorker {
+            shape: if score.of_links() { Shape::of_links(score.lattice())? } else { Shape::new(values) },
+            fourier: score.fourier(),
+            noise: vec![0.0; values],
+            coloured: vec![0.0; values],
+        })
+    }
+}
+
 impl PathProcess {
     /// Paths over `times` (ascending, without 0). With `prior`, they start from the Gaussian prior
     /// at the last time; without, from a given field there. `batch` paths are walked together.
@@ -88,14 +111,15 @@ impl PathProcess {
         }
         let values = score.lattice().values();
         let (schedule, last) = (*score.schedule(), times[times.len() - 1]);
-        let mut fourier = score.fourier();
+        let fourier = score.fourier();
+        let neighbours = Neighbours::new(score.lattice()).map(Arc::new);
         let lower = std::iter::once(0.0).chain(times.iter().copied());
         let steps: Vec<ReverseKernel> = lower
             .zip(times)
             .map(|(lower, &upper)| {
                 let transition = Transition::new(&schedule, lower, upper);
                 let posterior = score.posterior(transition.noise);
-                ReverseKernel::new(transition, schedule.signal(upper), posterior, &mut fourier)
+                ReverseKernel::new(transition, schedule.signal(upper), posterior, neighbours.as_ref())
             })
             .collect();
         let prior = prior.then(|| Prior::new(&*score, last));
@@ -105,7 +129,9 @@ impl PathProcess {
             times: times.to_vec(),
             prior,
             fourier,
-            shape: if score.of_links() { Shape::of_links(score.lattice())? } else { Shape::new(values) },
+            team: Team::new(threads)?,
+            workers: (0..threads).map(|_| StepWorker::new(&*score)).collect::<Result<_>>()?,
+            ratios: vec![0.0; times.len()],
             evaluator: score.evaluator(threads)?,
             noise: vec![0.0; values],
             levels: vec![0.0; room],
@@ -133,10 +159,27 @@ impl PathProcess {
     /// [`Error::ShapeMismatch`], or what the evaluator returns. A network that produces NaN gives a
     /// log ratio of NaN, which no kernel accepts.
     pub fn generate(&mut self, streams: &[Stream], fields: &mut [f64], log_ratio: &mut [f64]) -> Result<()> {
+        self.watch(streams, fields, log_ratio, &mut |_, _| Ok(()))
+    }
+
+    /// As [`PathProcess::generate`], and shows all fields x_n to `visit`, from n = N (the start, at the last time) down
+    /// to n = 0 (the samples); x_n belongs to the n-th time, counted from 1.
+    ///
+    /// # Errors
+    /// As [`PathProcess::generate`], and what `visit` returns.
+    pub fn watch(
+        &mut self,
+        streams: &[Stream],
+        fields: &mut [f64],
+        log_ratio: &mut [f64],
+        visit: &mut dyn FnMut(usize, &[f64]) -> Result<()>,
+    ) -> Result<()> {
         self.require_batch(streams.len(), fields, log_ratio)?;
         self.start(streams, fields, log_ratio);
+        visit(self.steps.len(), fields)?;
         for index in (0..self.steps.len()).rev() {
             self.descend(index, streams, fields, log_ratio)?;
+            visit(index, fields)?;
         }
         Ok(())
     }
@@ -158,16 +201,18 @@ impl PathProcess {
         scaled.iter_mut().zip(fields.iter()).for_each(|(scaled, x)| *scaled = x / step.signal);
         self.evaluator.denoise(&self.levels[..batch], scaled, &mut self.denoised[..batch * values])?;
         let paths = fields.chunks_exact_mut(values).zip(self.denoised.chunks_exact(values));
-        let paths = paths.zip(self.scaled.chunks_exact(values));
-        for ((stream, ((field, denoised), scaled)), log_ratio) in streams.iter().zip(paths).zip(log_ratio.iter_mut()) {
-            let log_normalisation = step.shape(&mut self.fourier, scaled, denoised, &mut self.shape);
-            stream.normals(Purpose::Reverse, index as u32, &mut self.noise);
-            let peaks = step.spread(stream, index as u32, &mut self.shape, &mut self.noise);
-            let noise = &mut self.path[..values];
-            self.shape.colour(&mut self.fourier, &self.noise, noise);
-            let forward = walk(step, field, denoised, noise);
-            *log_ratio += log_normalisation + 0.5 * square(&self.noise) + peaks - forward;
-        }
+        let paths = paths.zip(self.scaled.chunks_exact(values)).zip(streams.iter().zip(log_ratio));
+        self.team.for_each_of(
+            &mut self.workers,
+            paths,
+            |worker, (((field, denoised), scaled), (stream, log_ratio))| {
+                let log_normalisation = step.shape(scaled, denoised, &mut worker.shape);
+                let StepWorker { shape, fourier, noise, coloured } = worker;
+                let cost = step.draw((*stream, index as u32), fourier, shape, noise, coloured);
+                let forward = walk(step, field, denoised, coloured);
+                **log_ratio += log_normalisation + cost - forward;
+            },
+        );
         Ok(())
     }
 
@@ -257,16 +302,17 @@ impl PathProcess {
         }
         let all = ..count * values;
         self.evaluator.denoise(&self.levels[..count], &self.scaled[all], &mut self.denoised[all])?;
-        for (index, step) in self.steps.iter().enumerate() {
-            let (x_b, x_a) = self.path[index * values..(index + 2) * values].split_at(values);
-            let denoised = &self.denoised[index * values..(index + 1) * values];
-            for (((z, b), &a), &d) in self.noise.iter_mut().zip(x_b).zip(x_a).zip(denoised) {
+        let pairs = self.path.chunks_exact(values).zip(self.path[values..].chunks_exact(values));
+        let clean = self.denoised.chunks_exact(values).zip(self.scaled.chunks_exact(values));
+        let steps = self.steps.iter().zip(pairs).zip(clean).zip(&mut self.ratios);
+        self.team.for_each_of(&mut self.workers, steps, |worker, (((step, (x_b, x_a)), (denoised, scaled)), ratio)| {
+            let StepWorker { shape, fourier, noise, .. } = worker;
+            for (((z, b), &a), &d) in noise.iter_mut().zip(*x_b).zip(*x_a).zip(*denoised) {
                 *z = b - step.mean(a, d);
             }
-            let scaled = &self.scaled[index * values..(index + 1) * values];
-            log_ratio += step.shape(&mut self.fourier, scaled, denoised, &mut self.shape);
-            log_ratio += step.cost(&mut self.fourier, &mut self.shape, &mut self.noise);
-        }
+            **ratio = step.shape(scaled, denoised, shape) + step.cost(fourier, shape, noise);
+        });
+        log_ratio += self.ratios[..count].iter().sum::<f64>();
         last.copy_from_slice(&self.path[count * values..]);
         if let Some(prior) = &self.prior {
             log_ratio += prior.cost(&mut self.fourier, last);
@@ -285,6 +331,14 @@ fn walk(step: &ReverseKernel, field: &mut [f64], denoised: &[f64], noise: &[f64]
         *x = lower;
     }
     0.5 * sum / step.transition.forward_variance
+}
+
+/// Angles uniform on (-pi, pi], which all noise ends in: the prior of link angles.
+pub(crate) fn uniform_angles(stream: &Stream, angles: &mut [f64]) {
+    for (index, angle) in angles.iter_mut().enumerate() {
+        let turn = stream.uniform(Purpose::Prior, 0, index as u32);
+        *angle = std::f64::consts::PI * (1.0 - 2.0 * turn);
+    }
 }
 
 impl Prior {
@@ -315,10 +369,7 @@ impl Prior {
     /// Draws `field` and returns -log of its density; `noise` is scratch.
     pub fn draw(&self, stream: &Stream, fourier: &mut LatticeFourier, noise: &mut [f64], field: &mut [f64]) -> f64 {
         if self.uniform {
-            for (index, angle) in field.iter_mut().enumerate() {
-                let turn = stream.uniform(Purpose::Prior, 0, index as u32);
-                *angle = std::f64::consts::PI * (1.0 - 2.0 * turn);
-            }
+            uniform_angles(stream, field);
             return self.log_normalisation;
         }
         stream.normals(Purpose::Prior, 0, noise);
@@ -335,7 +386,7 @@ impl Prior {
         let square = self.log_normalisation + 0.5 * fourier.quadratic_form(field, &self.precision);
         match self.peaks == Offsets::default() {
             true => square,
-            false => square + self.peaks.excess(zero_mode(field) / self.deviation[0]),
+            false => square + self.peaks.excess(zero_mode(field) / self.deviation[0], 1.0),
         }
     }
 }

@@ -29,30 +29,35 @@ impl Offsets {
         if self.offsets == [0.0; 2] {
             return 0.0;
         }
-        let upper = stream.uniform(Purpose::ReversePeak, level, 0) < self.upper;
-        let shift = self.offsets[usize::from(!upper)] / (noise.len() as f64).sqrt();
+        let shift = self.draw(stream, level) / (noise.len() as f64).sqrt();
         noise.iter_mut().for_each(|z| *z += shift);
-        self.excess(zero_mode(noise))
+        self.excess(zero_mode(noise), 1.0)
     }
 
-    /// -log of the density at a whitened zero mode z over that of the normal law:
-    /// -log sum_k w_k exp(z o_k - o_k^2 / 2).
-    pub fn excess(&self, z: f64) -> f64 {
-        let exponent = |k: usize| z * self.offsets[k] - 0.5 * self.offsets[k] * self.offsets[k];
-        let (a, b) = (exponent(0), exponent(1));
+    /// The offset of one of the peaks.
+    pub fn draw(&self, stream: &Stream, level: u32) -> f64 {
+        let upper = stream.uniform(Purpose::ReversePeak, level, 0) < self.upper;
+        self.offsets[usize::from(!upper)]
+    }
+
+    /// -log of the density over that without offsets, -log sum_k w_k exp(z o_k - c o_k^2 / 2): for noise v of precision P,
+    /// z = e P v and c = e P e, e being the field that an offset of 1 adds. White noise has the zero mode for z, and c = 1.
+    pub fn excess(&self, z: f64, c: f64) -> f64 {
+        let (a, b) = (self.exponent(0, z, c), self.exponent(1, z, c));
         let most = a.max(b);
         -most - libm::log(self.upper * libm::exp(a - most) + (1.0 - self.upper) * libm::exp(b - most))
     }
-}
 
-impl Offsets {
-    /// Mean of the offset o, and of (z - o)^2, over the peaks that a whitened zero mode z may belong to.
-    pub fn given(&self, z: f64) -> (f64, f64) {
-        let exponent = |k: usize| z * self.offsets[k] - 0.5 * self.offsets[k] * self.offsets[k];
-        let odds = (1.0 - self.upper) / self.upper * libm::exp(exponent(1) - exponent(0));
+    /// Mean of the offset o, and of o^2, over the peaks that the noise may belong to; z and c as in [`Offsets::excess`].
+    pub fn given(&self, z: f64, c: f64) -> (f64, f64) {
+        let odds = (1.0 - self.upper) / self.upper * libm::exp(self.exponent(1, z, c) - self.exponent(0, z, c));
         let upper = if self.upper > 0.0 { 1.0 / (1.0 + odds) } else { 0.0 };
         let mean = |of: &dyn Fn(f64) -> f64| upper * of(self.offsets[0]) + (1.0 - upper) * of(self.offsets[1]);
-        (mean(&|o| o), mean(&|o| (z - o) * (z - o)))
+        (mean(&|o| o), mean(&|o| o * o))
+    }
+
+    fn exponent(&self, k: usize, z: f64, c: f64) -> f64 {
+        self.offsets[k] * (z - 0.5 * c * self.offsets[k])
     }
 }
 
@@ -66,7 +71,7 @@ mod tests {
     fn the_density_belongs_to_the_noise() {
         let given = ZeroMode { peak: 3.0, variance: 0.5 }.given(0.4, 2.0);
         let offsets = Offsets::new(&given, 0.7, 0.9);
-        let density = |z: f64| (-0.5 * z * z - offsets.excess(z)).exp() / std::f64::consts::TAU.sqrt();
+        let density = |z: f64| (-0.5 * z * z - offsets.excess(z, 1.0)).exp() / std::f64::consts::TAU.sqrt();
         let grid = (0..40_001).map(|i| -20.0 + 1e-3 * f64::from(i));
         let moments = grid.fold([0.0; 3], |sum, z| {
             let p = 1e-3 * density(z);
@@ -80,7 +85,7 @@ mod tests {
             stream.normals(Purpose::Reverse, 3, &mut noise);
             let excess = offsets.shift(&stream, 3, &mut noise);
             let z = zero_mode(&noise);
-            assert_eq!(excess, offsets.excess(z));
+            assert_eq!(excess, offsets.excess(z, 1.0));
             square += z * z / count as f64;
             fourth += z.powi(4) / count as f64;
         }

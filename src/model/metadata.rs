@@ -91,6 +91,9 @@ pub struct PosteriorRow {
     pub curvature: [f64; 2],
     /// `diffusion::Response::local_variance`.
     pub local_variance: f64,
+    /// `diffusion::Response::renormalisation`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renormalisation: Vec<f64>,
     /// Of link angles: share and mean squared error of the plaquettes by bin of that of the denoised links
     /// (`diffusion::FluxResponse`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -105,6 +108,9 @@ impl std::fmt::Debug for PosteriorRow {
         text.field("mean_square", &self.mean_square).field("linear", &self.linear);
         text.field("quadratic", &self.quadratic).field("curvature", &self.curvature);
         text.field("local_variance", &self.local_variance);
+        if !self.renormalisation.is_empty() {
+            text.field("renormalisation", &self.renormalisation);
+        }
         if !self.plaquettes.is_empty() {
             text.field("plaquettes", &self.plaquettes);
         }
@@ -136,6 +142,10 @@ impl PosteriorTable {
             let scalars = [row.log_noise, row.mean_square[0], row.curvature[0], row.curvature[1], row.local_variance];
             require_finite("posterior table", &scalars)?;
             positive("deviation of the mean square", &row.mean_square[1..])?;
+            if !row.renormalisation.is_empty() {
+                require_length("row of the posterior table", row.renormalisation.len(), classes)?;
+                positive("renormalisation", &row.renormalisation)?;
+            }
             if !row.plaquettes.is_empty() {
                 require_length("bins of plaquettes", row.plaquettes.len(), FLUX_BINS)?;
                 require_finite("bins of plaquettes", row.plaquettes.as_flattened())?;

@@ -1,5 +1,6 @@
 //! A trained score model: network, Gaussian part, and everything that a file must say about itself.
 
+mod frozen;
 mod metadata;
 mod modes;
 pub mod onnx;

@@ -107,12 +107,13 @@ impl Model {
     /// it; its acceptance falls with the distance.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a model of scalar fields, a network that sees the coupling (use [`Model::at`]), or
+    /// [`Error::InvalidArgument`] for a model of scalar fields, a network that sees the coupling ([`Model::frozen_at_couplings`] makes one that does not), or
     /// impossible moments.
     pub fn with_plaquettes(&self, moments: PlaquetteMoments, action: ActionRecord) -> Result<Self> {
         let old = &self.metadata;
         if old.plaquettes.is_none() || !old.conditions.is_empty() {
-            let expected = "a model of link angles whose network sees no coupling";
+            let expected =
+                "a model of link angles whose network sees no coupling, such as Model::frozen_at_couplings gives";
             return Err(Error::invalid("model", format!("{:?}", old.conditions), expected));
         }
         let lattice = old.lattice()?;
@@ -216,6 +217,7 @@ fn between(mut tables: Vec<(Vec<f64>, Tables)>, target: &[f64]) -> Result<Tables
         quadratic: each(&a.quadratic, &b.quadratic, &linear),
         curvature: std::array::from_fn(|i| linear(a.curvature[i], b.curvature[i])),
         local_variance: linear(a.local_variance, b.local_variance).max(0.0),
+        renormalisation: each(&a.renormalisation, &b.renormalisation, &power),
         plaquettes: a
             .plaquettes
             .iter()

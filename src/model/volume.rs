@@ -2,7 +2,8 @@
 //!
 //! In infinite volume C is a function of momentum, and near the continuum of p^2-hat = sum_mu 4 sin^2(p_mu / 2)
 //! alone; at finite volume all but the zero mode are close to it. Only the zero mode, V <M^2>, follows the volume
-//! in a way of its own: constant in the symmetric phase, like V in the broken one.
+//! in a way of its own: constant in the symmetric phase, like V in the broken one. Of link angles C follows from
+//! moments of the plaquette, which do not feel the volume.
 
 use super::modes::covariance_classes;
 use super::points::Tables;
@@ -31,12 +32,14 @@ pub(super) fn on_volume(metadata: &Metadata, points: &[&TrainingPoint], lattice:
         return Ok(Tables { covariance: vec![], posterior, zero_mode: None, plaquettes: None });
     };
     let map = MomentumMap::new(source, lattice);
-    let inverse: Vec<f64> = point.covariance.iter().map(|c| 1.0 / c).collect();
-    let least = inverse.iter().copied().fold(f64::INFINITY, f64::min);
-    let mut covariance: Vec<f64> = map.carry(&inverse).into_iter().map(|value| 1.0 / value.max(0.25 * least)).collect();
-    for &zero in &map.zero_modes {
-        covariance[zero.1] = zero_mode(&sources, index, zero.0, lattice.sites());
-    }
+    let covariance = match point.plaquettes {
+        // Plaquettes are independent but for one constraint: their moments do not feel the volume.
+        Some(moments) => {
+            let (class, classes) = covariance_classes(lattice, metadata.network.reach);
+            moments.covariance(lattice, &class, classes)
+        }
+        None => carried_covariance(&sources, index, &map, lattice.sites()),
+    };
     let ratio = (source.sites() as f64 / lattice.sites() as f64).sqrt();
     let zero_mode = point.zero_mode.and_then(|law| {
         // Within a peak the variance is that of the symmetric phase: it does not grow with the volume.
@@ -49,6 +52,22 @@ pub(super) fn on_volume(metadata: &Metadata, points: &[&TrainingPoint], lattice:
     });
     let posterior = PosteriorTable { rows: rows.collect() };
     Ok(Tables { covariance, posterior, zero_mode, plaquettes: point.plaquettes })
+}
+
+/// C as a function of momentum, the zero modes apart.
+fn carried_covariance(
+    sources: &[(Lattice, &TrainingPoint)],
+    nearest: usize,
+    map: &MomentumMap,
+    sites: usize,
+) -> Vec<f64> {
+    let inverse: Vec<f64> = sources[nearest].1.covariance.iter().map(|c| 1.0 / c).collect();
+    let least = inverse.iter().copied().fold(f64::INFINITY, f64::min);
+    let mut covariance: Vec<f64> = map.carry(&inverse).into_iter().map(|value| 1.0 / value.max(0.25 * least)).collect();
+    for &zero in &map.zero_modes {
+        covariance[zero.1] = zero_mode(sources, nearest, zero.0, sites);
+    }
+    covariance
 }
 
 /// C_0 at `sites`, along the power of the volume that the two nearest volumes show, which lies between 0 and 1; a single
@@ -103,6 +122,7 @@ fn carry_row(
         quadratic: map.carry(&row.quadratic).into_iter().map(|value| value * ratio * ratio).collect(),
         curvature: row.curvature,
         local_variance: row.local_variance,
+        renormalisation: if row.renormalisation.is_empty() { vec![] } else { map.carry(&row.renormalisation) },
         plaquettes: row.plaquettes.clone(),
     }
 }

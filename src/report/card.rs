@@ -1,6 +1,7 @@
 //! The report card of a model: its proposals, plain and reweighted, against configurations that did not train it.
 
 use super::force::{ForceResidual, force_residual};
+use super::links::{RenoiseQuality, renoise_by_noise};
 use super::observables::Observables;
 use super::parts::{Check, Histogram, Momentum, PathQuality, TwoPointCheck, Value};
 use super::verdict::{Verdict, equivalent_z};
@@ -77,10 +78,13 @@ pub struct ReportCard {
     pub checks: Vec<Check>,
     /// Two-point function.
     pub two_point: TwoPointCheck,
-    /// Histogram of M of the first component.
+    /// Histogram of M of the first component, or of the topological charge.
     pub histogram: Histogram,
     /// Learned score at small noise against the force.
     pub force: Option<ForceResidual>,
+    /// Of a model of link angles: `renoise` by the noise of t*. Its paths from uniform links are hardly ever accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renoise: Vec<RenoiseQuality>,
     /// In one line.
     pub verdict: Verdict,
 }
@@ -109,7 +113,7 @@ impl ReportCard {
     /// `held_out` configurations, one after the other in the order of their chain. `go_on` is asked again and again.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for fewer than 16 configurations, 128 proposals or no levels, and for link angles;
+    /// [`Error::InvalidArgument`] for fewer than 16 configurations, 128 proposals or no levels;
     /// [`Error::ShapeMismatch`]; what paths and observables raise. `None` when `go_on` said no.
     pub fn compute(
         score: &Arc<dyn Score>,
@@ -118,11 +122,6 @@ impl ReportCard {
         options: &CardOptions,
         go_on: &dyn Fn() -> bool,
     ) -> Result<Option<Self>> {
-        if score.of_links() {
-            let expected = "a model of a scalar field; of link angles run stoq chain u1 --model, which has exact values \
-                            beside every observable";
-            return Err(Error::invalid("model of a report card", "link angles", expected));
-        }
         let (lattice, effort) = (score.lattice().clone(), (options.seed, options.threads));
         let count = held_out.len() / lattice.values();
         require_length("held-out fields", held_out.len(), count * lattice.values())?;
@@ -133,7 +132,10 @@ impl ReportCard {
         }
         let even = action.map_or(Ok(false), ActionRecord::is_even)?;
         let weighed = action.filter(|action| !action.name.starts_with("complex"));
-        let mut observables = Observables::new(&lattice, even, weighed.is_some());
+        let mut observables = match score.of_links() {
+            true => Observables::of_links(&lattice, weighed)?,
+            false => Observables::new(&lattice, even, weighed.is_some()),
+        };
         let data = measure_data(&mut observables, weighed, held_out, score)?;
         let (mut paths, mut generated, mut weights) = (vec![], Measurements::new(0), vec![]);
         for (index, &levels) in options.levels.iter().enumerate() {
@@ -152,7 +154,7 @@ impl ReportCard {
         let weights = (effective >= FEWEST_EFFECTIVE).then_some(&weights[..]);
         let (checks, two_point) = compare(&observables, &data, &generated, weights, even)?;
         let mut by_level = vec![];
-        let mut force = None;
+        let (mut force, mut renoise) = (None, vec![]);
         if let Some(action) = weighed {
             let levels = options.levels[options.levels.len() - 1];
             let times = Grid::Optimal.times(score, levels, T_END, options.seed, options.threads)?;
@@ -160,6 +162,9 @@ impl ReportCard {
             by_level =
                 variance_by_level(score, &mut *action.build(&lattice)?, &times, paths, effort).unwrap_or_default();
             force = Some(force_residual(score, action, held_out, effort)?);
+            if score.of_links() {
+                renoise = renoise_by_noise(score, action, held_out, options.seed)?;
+            }
         }
         let mut card = ReportCard {
             schema: SCHEMA,
@@ -175,6 +180,7 @@ impl ReportCard {
             checks,
             two_point,
             force,
+            renoise,
             verdict: Verdict::default(),
         };
         card.verdict = Verdict::of(&card);
@@ -287,8 +293,11 @@ fn compare(
     let quantities = observables.quantities();
     let check = |name: String, index: usize, counted: bool| {
         // Even laws have M > 0 with probability 1/2, whatever the data have seen of the peaks.
-        let exact = even && name == "positive";
-        let data_value = if exact { Value { value: 0.5, error: 0.0 } } else { Value::of(&reference[index]) };
+        let exact = match &observables.links {
+            Some(links) => links.exact(&name),
+            None => (even && name == "positive").then_some(0.5),
+        };
+        let data_value = exact.map_or(Value::of(&reference[index]), |value| Value { value, error: 0.0 });
         let z = |found: &JackknifeEstimate| equivalent_z((Value::of(found), generated.bins), (data_value, data.bins));
         let other = reweighted.as_ref().map(|found| &found[index]);
         Check {

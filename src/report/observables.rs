@@ -1,5 +1,7 @@
 //! What the card measures on a configuration, and the quantities that it derives from the means.
 
+use super::links::LinkObservables;
+use crate::action::ActionRecord;
 use crate::analysis::{MomentumPower, cumulants_of_moments};
 use crate::error::Result;
 use crate::lattice::Lattice;
@@ -37,6 +39,8 @@ pub struct Observables {
     power: MomentumPower,
     powers: Vec<f64>,
     pub groups: Vec<MomentumGroup>,
+    /// Of link angles, which have their own.
+    pub links: Option<LinkObservables>,
 }
 
 impl Observables {
@@ -45,11 +49,24 @@ impl Observables {
         let power = MomentumPower::new(lattice);
         let groups = grouped(&power, lattice.components());
         let powers = vec![0.0; power.classes().len()];
-        Observables { sites: lattice.sites(), components: lattice.components(), even, action, power, powers, groups }
+        let (sites, components) = (lattice.sites(), lattice.components());
+        Observables { sites, components, even, action, power, powers, groups, links: None }
+    }
+
+    /// Of link angles: loops, charge and action density; no momenta.
+    ///
+    /// # Errors
+    /// As [`LinkObservables::new`].
+    pub fn of_links(lattice: &Lattice, action: Option<&ActionRecord>) -> Result<Self> {
+        let links = Some(LinkObservables::new(lattice, action)?);
+        Ok(Observables { groups: vec![], links, ..Observables::new(lattice, true, action.is_some()) })
     }
 
     /// Numbers a configuration.
     pub fn width(&self) -> usize {
+        if let Some(links) = &self.links {
+            return links.names().len() + 1;
+        }
         self.components * A_COMPONENT + 2 + self.groups.len()
     }
 
@@ -80,12 +97,16 @@ impl Observables {
     }
 
     /// Column of M of the first component.
+    /// Of link angles that of the charge.
     pub fn magnetisation(&self) -> usize {
-        HIGHEST
+        self.links.as_ref().map_or(HIGHEST, |links| links.names().len() - 1)
     }
 
     /// Columns whose autocorrelation decides how long a bin must be: M^2, the square of the field, the action.
     pub fn slow(&self) -> Vec<usize> {
+        if let Some(links) = &self.links {
+            return vec![0, links.names().len() - 1];
+        }
         let of = |component: usize| [component * A_COMPONENT + 1, component * A_COMPONENT + HIGHEST + 2];
         let mut columns: Vec<usize> = (0..self.components).flat_map(of).collect();
         columns.extend(self.action.then_some(self.components * A_COMPONENT + 1));
@@ -95,6 +116,11 @@ impl Observables {
     /// The quantities that [`Observables::derive`] gives, before the momenta.
     pub fn quantities(&self) -> Vec<Quantity> {
         let mut found = vec![];
+        if let Some(links) = &self.links {
+            let names = links.names().iter().map(|name| (name.clone(), if links.counts(name) { 2 } else { HIGHEST }));
+            let density = self.action.then(|| ("action_density".to_string(), 2));
+            return names.chain(density).map(|(name, order)| Quantity { name, order }).collect();
+        }
         let suffix = |component: usize| match (self.components, component) {
             (1, _) => String::new(),
             (_, 0) => "_x".into(),
@@ -118,6 +144,9 @@ impl Observables {
 
     /// All quantities, then the power of every group of momenta, from the means of a row.
     pub fn derive(&self, means: &[f64]) -> Vec<f64> {
+        if self.links.is_some() {
+            return means[..means.len() - usize::from(!self.action)].to_vec();
+        }
         let mut found = vec![];
         for row in means.chunks_exact(A_COMPONENT).take(self.components) {
             let moments: [f64; HIGHEST] = std::array::from_fn(|k| if self.even && k % 2 == 0 { 0.0 } else { row[k] });
@@ -140,7 +169,13 @@ impl Observables {
 
     /// Refuses a row that overflowed.
     pub fn checked(&mut self, field: &[f64], action: f64, row: &mut [f64]) -> Result<()> {
-        self.measure(field, action, row);
+        match &mut self.links {
+            Some(links) => {
+                links.measure(field, row)?;
+                row[row.len() - 1] = if self.action { action / self.sites as f64 } else { 0.0 };
+            }
+            None => self.measure(field, action, row),
+        }
         crate::error::require_finite("observables", row)
     }
 }

@@ -1,8 +1,11 @@
 //! A self-contained HTML page of a report card.
 
 use super::card::ReportCard;
+use super::html::{TAIL, escape, head, inline};
+use super::links::RenoiseQuality;
 use super::parts::{Check, Value};
-use super::plot::{Curve, Plot, colour_map};
+use super::plane::Images;
+use super::plot::Plot;
 use super::snapshots::Snapshot;
 use super::verdict::EXACTNESS;
 use crate::error::Result;
@@ -26,22 +29,6 @@ pub struct Page<'a> {
     pub snapshots: &'a [Snapshot],
 }
 
-/// Text as HTML.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
 fn cell(value: &Value) -> String {
     format!("<td>{:.6} ± {:.6}</td>", value.value, value.error)
 }
@@ -52,28 +39,24 @@ impl Page<'_> {
     /// # Errors
     /// [`crate::Error::Internal`] when a plot cannot be drawn, never in practice.
     pub fn html(&self) -> Result<String> {
-        let mut page = String::from("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>");
-        let title = escape(self.title);
         let card = self.card;
+        let mut page = head(self.title);
         let _ = write!(
             page,
-            "<title>{title}</title><style>body{{font-family:sans-serif;max-width:1300px;margin:auto;padding:1em}}\
-             table{{border-collapse:collapse}}td,th{{border:1px solid #bbb;padding:2px 8px;text-align:right}}\
-             figure{{display:inline-block;margin:6px}}code{{overflow-wrap:anywhere}}</style></head><body>\n\
-             <h1>{title}</h1>\n<p><strong>{}</strong></p>\n<p>{EXACTNESS}</p>\n<p><code>{}</code></p>\n",
+            "<p><strong>{}</strong></p>\n<p>{EXACTNESS}</p>\n<p><code>{}</code></p>\n",
             escape(&card.verdict.text),
             escape(self.command),
         );
         for plot in self.plots() {
             if let Some(svg) = plot.svg()? {
-                let _ = writeln!(page, "<figure>{svg}</figure>");
+                let _ = writeln!(page, "<figure>{}</figure>", inline(&svg));
             }
         }
         self.write_snapshots(&mut page)?;
         self.write_tables(&mut page);
         let _ = writeln!(
             page,
-            "<p>stoq {}, model {}, lattice {:?}, {} held-out configurations in {} bins, {} proposals, seed {}</p>\n</body></html>",
+            "<p>stoq {}, model {}, lattice {:?}, {} held-out configurations in {} bins, {} proposals, seed {}</p>",
             escape(&card.version),
             escape(&card.model),
             card.extents,
@@ -82,6 +65,7 @@ impl Page<'_> {
             card.proposals.0,
             card.proposals.1,
         );
+        page.push_str(TAIL);
         Ok(page)
     }
 
@@ -95,11 +79,10 @@ impl Page<'_> {
 
     fn plots(&self) -> Vec<Plot> {
         let card = self.card;
-        let curve = |label, points, joined| Curve { label, points, joined };
         let loss =
-            |which: fn(&(u64, f64, f64)) -> f64| self.curve.iter().map(|p| (p.0 as f64, which(p), 0.0)).collect();
+            |which: fn(&(u64, f64, f64)) -> f64| self.curve.iter().map(|p| (p.0 as f64, which(p))).collect::<Vec<_>>();
         let by_level = card.variance_by_level.iter();
-        let by_level = by_level.map(|level| (level.log_noise / std::f64::consts::LN_10, level.value, level.error));
+        let by_level = by_level.map(|level| (level.log_noise.exp(), level.value, level.error));
         let of = |value: &dyn Fn(&Check) -> Option<Value>| {
             let momenta = card.two_point.momenta.iter().filter_map(|m| {
                 // In units of the data: the propagator itself spans decades.
@@ -111,66 +94,49 @@ impl Page<'_> {
         let bars = |heights: &[f64]| {
             let width = (card.histogram.range.1 - card.histogram.range.0) / heights.len().max(1) as f64;
             let place = |index: usize| card.histogram.range.0 + (index as f64 + 0.5) * width;
-            heights.iter().enumerate().map(|(index, &height)| (place(index), height, 0.0)).collect::<Vec<_>>()
+            heights.iter().enumerate().map(|(index, &height)| (place(index), height)).collect::<Vec<_>>()
         };
         let pulls = |z: &dyn Fn(&Check) -> Option<f64>| {
             let pulls = card.checks.iter().enumerate();
             let pulls = pulls.filter_map(|(index, check)| Some((index as f64 + 1.0, z(check)?)));
             pulls.map(|(x, z)| (x, z.clamp(-LARGEST_PULL, LARGEST_PULL), 1.0)).collect::<Vec<_>>()
         };
-        vec![
-            Plot {
-                title: "Training",
-                x: "step",
-                y: "loss",
-                curves: match self.curve.is_empty() {
-                    true => vec![],
-                    false => {
-                        vec![curve("training", loss(|p| p.1), true), curve("validation", loss(|p| p.2), true)]
-                    }
-                },
-                guides: vec![],
-            },
-            Plot {
-                title: "Where Var(log w) is made",
-                x: "log10 of the noise",
-                y: "share of Var(log w)",
-                curves: vec![curve("v_n", by_level.collect(), false)],
-                guides: vec![0.0],
-            },
-            Plot {
-                title: "Two-point function over that of the data",
-                x: "p^2",
-                y: "ratio",
-                curves: vec![
-                    curve("data", of(&|check| Some(check.data)), false),
-                    curve("generated", of(&|check| Some(check.generated)), false),
-                    curve("reweighted", of(&|check| check.reweighted), false),
-                ],
-                guides: vec![1.0],
-            },
-            Plot {
-                title: "Mean of the field",
-                x: "M",
-                y: "fraction",
-                curves: vec![
-                    curve("data", bars(&card.histogram.data), true),
-                    curve("generated", bars(&card.histogram.generated), true),
-                    curve("reweighted", bars(&card.histogram.reweighted), true),
-                ],
-                guides: vec![],
-            },
-            Plot {
-                title: "Pulls: cumulants and observables in the order of the table",
-                x: "row",
-                y: "z (up to 12)",
-                curves: vec![
-                    curve("generated", pulls(&|check| Some(check.z_generated)), false),
-                    curve("reweighted", pulls(&|check| check.z_reweighted), false),
-                ],
-                guides: vec![-4.0, 0.0, 4.0],
-            },
-        ]
+        let mut plots = vec![];
+        if !self.curve.is_empty() {
+            let training = Plot::new("Training", "step", "loss");
+            plots.push(training.line("training", loss(|p| p.1)).line("validation", loss(|p| p.2)));
+        }
+        let variance =
+            Plot::new("Where Var(log w) is made", "noise \u{3c3} relative to the signal", "share of Var(log w)");
+        plots.push(variance.log_x().points("", by_level.collect()).guide(0.0));
+        let two_point =
+            Plot::new("Two-point function over that of the data", "p\u{302}\u{b2}", "G(p) / G(p) of the data");
+        let two_point = two_point.points("data", of(&|check| Some(check.data)));
+        let two_point = two_point.points("generated", of(&|check| Some(check.generated)));
+        plots.push(two_point.points("reweighted", of(&|check| check.reweighted)).guide(1.0));
+        let (title, axis) = match card.renoise.is_empty() {
+            true => ("Mean of the field", "M"),
+            false => ("Topological charge", "Q"),
+        };
+        let mean = Plot::new(title, axis, "fraction of the configurations");
+        let mean = mean.line("data", bars(&card.histogram.data)).line("generated", bars(&card.histogram.generated));
+        plots.push(mean.line("reweighted", bars(&card.histogram.reweighted)));
+        if !card.renoise.is_empty() {
+            let renoise = |value: &dyn Fn(&RenoiseQuality) -> Value| {
+                card.renoise.iter().map(|q| (q.noise, value(q).value, value(q).error)).collect::<Vec<_>>()
+            };
+            let plot = Plot::new("Renoise", "noise \u{3c3} of t*", "acceptance, accepted (dQ)\u{b2}");
+            let plot = plot.points("acceptance", renoise(&|q| q.acceptance));
+            plots.push(plot.points("accepted (dQ)\u{b2}", renoise(&|q| q.charge_steps)));
+            let plot = Plot::new("Var(log w) of renoise", "noise \u{3c3} of t*", "Var(log ratio)").log_y();
+            plots.push(plot.points("", renoise(&|q| Value { value: q.var_log_ratio, error: 0.0 })));
+        }
+        let title = "Pulls: cumulants and observables in the order of the table";
+        let all = Plot::new(title, "row of the table of checks", "z (up to 12)");
+        let all = all.points("generated", pulls(&|check| Some(check.z_generated)));
+        let all = all.points("reweighted", pulls(&|check| check.z_reweighted));
+        plots.push(all.guide(-4.0).guide(0.0).guide(4.0));
+        plots
     }
 
     fn write_snapshots(&self, page: &mut String) -> Result<()> {
@@ -181,23 +147,21 @@ impl Page<'_> {
         let shown = if extents.len() > 1 { width * extents[extents.len() - 2] } else { width };
         let square = first.denoised[..shown].iter().map(|x| x * x).sum::<f64>() / shown as f64;
         let scale = (2.0 * square.sqrt()).max(f64::MIN_POSITIVE);
-        page.push_str("<h2>Denoising</h2>\n<p>Above: a held-out configuration with noise; below: what the network makes of it.</p>\n<table>\n");
-        let row = |page: &mut String, name: &str, field: &dyn Fn(&Snapshot) -> &[f64]| -> Result<()> {
-            let _ = write!(page, "<tr><th>{name}</th>");
+        page.push_str(
+            "<h2>Denoising</h2>\n<p>Above: a held-out configuration with noise of the given \u{3c3}; below: what the \
+                       network makes of it.</p>\n",
+        );
+        let rows: [(&str, fn(&Snapshot) -> &[f64]); 2] =
+            [("with noise", |snapshot| &snapshot.noisy), ("denoised", |snapshot| &snapshot.denoised)];
+        for (name, field) in rows {
+            let mut images = Images::new(name, "\u{3c6}(x)", width).scaled(scale);
             for snapshot in self.snapshots {
-                let _ = write!(page, "<td>{}</td>", colour_map(&field(snapshot)[..shown], width, scale)?);
+                images = images.frame(format!("\u{3c3} = {:.4}", snapshot.noise), &field(snapshot)[..shown]);
             }
-            page.push_str("</tr>\n");
-            Ok(())
-        };
-        page.push_str("<tr><th>noise</th>");
-        self.snapshots.iter().for_each(|snapshot| {
-            let _ = write!(page, "<td>{:.4}</td>", snapshot.noise);
-        });
-        page.push_str("</tr>\n");
-        row(page, "noisy", &|snapshot| &snapshot.noisy)?;
-        row(page, "denoised", &|snapshot| &snapshot.denoised)?;
-        page.push_str("</table>\n");
+            if let Some(svg) = images.svg()? {
+                let _ = writeln!(page, "<figure>{}</figure><br/>", inline(&svg));
+            }
+        }
         Ok(())
     }
 
@@ -230,41 +194,5 @@ impl Page<'_> {
             );
         }
         page.push_str("</table>\n");
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// Every tag closed in order, nothing fetched from elsewhere.
-    pub fn require_well_formed(page: &str) {
-        let mut open: Vec<String> = vec![];
-        let body = page.strip_prefix("<!DOCTYPE html>").unwrap();
-        for piece in body.split('<').skip(1) {
-            let (tag, rest) = piece.split_once('>').expect("an open bracket without its partner");
-            assert!(!rest.contains('>'), "a stray bracket: {piece}");
-            if tag.starts_with("!--") {
-                continue;
-            }
-            let name = tag.trim_start_matches('/').split(|c: char| c.is_whitespace() || c == '/').next().unwrap();
-            if tag.starts_with('/') {
-                assert_eq!(open.pop().as_deref(), Some(name), "closed out of order");
-            } else if !tag.ends_with('/') {
-                open.push(name.to_string());
-            }
-        }
-        assert!(open.is_empty(), "never closed: {open:?}");
-        for reference in ["http:", "https:", "src=", "href=", "url(", "@import", "<script"] {
-            assert!(!page.contains(reference), "{reference}");
-        }
-    }
-
-    #[test]
-    fn text_is_escaped_and_broken_pages_are_noticed() {
-        assert_eq!(escape("a<b> & \"c'"), "a&lt;b&gt; &amp; &quot;c&#39;");
-        for broken in ["<!DOCTYPE html><p><b></p></b>", "<!DOCTYPE html><p>", "<!DOCTYPE html><img src=\"x\"/>"] {
-            assert!(std::panic::catch_unwind(|| require_well_formed(broken)).is_err(), "{broken}");
-        }
     }
 }

@@ -1,142 +1,234 @@
-//! Plots as SVG: inside a page, or files of their own.
+//! What a plot shows: axes, and points, lines, bands and bars in them. Drawing is in `draw.rs`.
 
-use crate::error::{Error, Result};
-use plotters::prelude::*;
+use crate::error::Result;
 use std::path::Path;
 
-const SIZE: (u32, u32) = (620, 360);
-/// Colours that can be told apart without red and green (Okabe and Ito).
-const COLOURS: [RGBColor; 4] = [RGBColor(0, 0, 0), RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115)];
-
-/// Points with errors, joined or not.
-pub struct Curve {
-    /// In the legend.
-    pub label: &'static str,
-    /// x, y, error of y.
-    pub points: Vec<(f64, f64, f64)>,
-    /// A line through the points instead of circles.
-    pub joined: bool,
+/// How a series is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Marks with error bars.
+    Points,
+    /// A line.
+    Line,
+    /// A dashed line, for what is exact or published.
+    Dashed,
+    /// A line within a band of one standard error.
+    Band,
+    /// Bars from 0 around equally spaced places, with error bars: histograms.
+    Bars,
+    /// Many small dots: scatter plots.
+    Dots,
 }
 
-/// Axes and curves.
+/// An axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    /// The quantity, with its unit if it has one.
+    pub label: String,
+    /// Logarithmic; what is not above 0 is left out.
+    pub logarithmic: bool,
+    /// Its ends; where everything fits, if none.
+    pub range: Option<(f64, f64)>,
+}
+
+/// Points of one kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// In the legend; empty: not there.
+    pub label: String,
+    /// x, y, standard error of y.
+    pub points: Vec<(f64, f64, f64)>,
+    /// How they are drawn.
+    pub style: Style,
+    /// Number of the colour; series that belong together share one.
+    pub colour: usize,
+}
+
+/// Axes and what is drawn in them.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plot {
     /// Above the plot.
-    pub title: &'static str,
-    /// What the horizontal axis shows.
-    pub x: &'static str,
-    /// What the vertical axis shows.
-    pub y: &'static str,
-    /// What is drawn.
-    pub curves: Vec<Curve>,
-    /// Horizontal lines.
+    pub title: String,
+    /// Horizontal axis.
+    pub x: Axis,
+    /// Vertical axis.
+    pub y: Axis,
+    /// What is drawn, first things first.
+    pub series: Vec<Series>,
+    /// Horizontal lines across the plot.
     pub guides: Vec<f64>,
+    /// Vertical lines across the plot, such as the window of an autocorrelation function.
+    pub marks: Vec<f64>,
+}
+
+impl Axis {
+    fn new(label: impl Into<String>) -> Self {
+        Axis { label: label.into(), logarithmic: false, range: None }
+    }
+}
+
+/// Points without errors.
+fn bare(points: impl IntoIterator<Item = (f64, f64)>) -> Vec<(f64, f64, f64)> {
+    points.into_iter().map(|(x, y)| (x, y, 0.0)).collect()
 }
 
 impl Plot {
+    /// Empty axes with their labels.
+    pub fn new(title: impl Into<String>, x: impl Into<String>, y: impl Into<String>) -> Self {
+        Plot { title: title.into(), x: Axis::new(x), y: Axis::new(y), series: vec![], guides: vec![], marks: vec![] }
+    }
+
+    /// A logarithmic horizontal axis.
+    pub fn log_x(mut self) -> Self {
+        self.x.logarithmic = true;
+        self
+    }
+
+    /// A logarithmic vertical axis.
+    pub fn log_y(mut self) -> Self {
+        self.y.logarithmic = true;
+        self
+    }
+
+    /// The ends of the horizontal axis; what lies outside is cut off.
+    pub fn x_range(mut self, low: f64, high: f64) -> Self {
+        self.x.range = Some((low, high));
+        self
+    }
+
+    /// The ends of the vertical axis; what lies outside is cut off.
+    pub fn y_range(mut self, low: f64, high: f64) -> Self {
+        self.y.range = Some((low, high));
+        self
+    }
+
+    /// Adds a series (x, y, standard error) in the next colour.
+    pub fn with(mut self, label: impl Into<String>, style: Style, points: Vec<(f64, f64, f64)>) -> Self {
+        let colour = self.series.iter().map(|series| series.colour + 1).max().unwrap_or(0);
+        self.series.push(Series { label: label.into(), points, style, colour });
+        self
+    }
+
+    /// Adds marks with error bars.
+    pub fn points(self, label: impl Into<String>, points: Vec<(f64, f64, f64)>) -> Self {
+        self.with(label, Style::Points, points)
+    }
+
+    /// Adds a line.
+    pub fn line(self, label: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        self.with(label, Style::Line, bare(points))
+    }
+
+    /// Adds a dashed line.
+    pub fn dashed(self, label: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        self.with(label, Style::Dashed, bare(points))
+    }
+
+    /// Adds a line within its band of errors.
+    pub fn band(self, label: impl Into<String>, points: Vec<(f64, f64, f64)>) -> Self {
+        self.with(label, Style::Band, points)
+    }
+
+    /// Adds the bars of a histogram: centre, height, error.
+    pub fn bars(self, label: impl Into<String>, points: Vec<(f64, f64, f64)>) -> Self {
+        self.with(label, Style::Bars, points)
+    }
+
+    /// Adds small dots.
+    pub fn dots(self, label: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
+        self.with(label, Style::Dots, bare(points))
+    }
+
+    /// Gives the last series another colour, such as that of what it belongs to.
+    pub fn coloured(mut self, colour: usize) -> Self {
+        if let Some(last) = self.series.last_mut() {
+            last.colour = colour;
+        }
+        self
+    }
+
+    /// Adds a horizontal line.
+    pub fn guide(mut self, y: f64) -> Self {
+        self.guides.push(y);
+        self
+    }
+
+    /// Adds a vertical line.
+    pub fn mark(mut self, x: f64) -> Self {
+        self.marks.push(x);
+        self
+    }
+
+    /// An autocorrelation function rho(0), rho(1), ... with the window in which it was summed.
+    pub fn autocorrelation(mut self, label: impl Into<String>, rho: &[f64], window: usize) -> Self {
+        if !self.guides.contains(&0.0) {
+            self.guides.push(0.0);
+        }
+        self.line(label, rho.iter().enumerate().map(|(lag, rho)| (lag as f64, *rho))).mark(window as f64)
+    }
+
     /// The SVG element; `None` without a point to draw.
     ///
     /// # Errors
-    /// [`Error::Internal`] when it cannot be drawn, never in practice.
+    /// [`crate::Error::Internal`] when it cannot be drawn, never in practice; [`crate::Error::InvalidArgument`] in a build
+    /// without the feature `report`.
     pub fn svg(&self) -> Result<Option<String>> {
-        Ok(self.document()?.map(inline))
+        super::draw::plot(self)
     }
 
     /// Writes a file of its own; none without a point to draw.
     ///
     /// # Errors
-    /// As [`Plot::svg`], and [`Error::Io`].
+    /// As [`Plot::svg`], and [`crate::Error::Io`].
     pub fn save(&self, path: &Path) -> Result<()> {
-        match self.document()? {
-            Some(svg) => crate::files::write_atomically(path, svg.as_bytes()),
-            None => Ok(()),
-        }
+        super::figure::save_svg(self.svg()?, path)
     }
 
-    fn document(&self) -> Result<Option<String>> {
-        let finite = |p: &&(f64, f64, f64)| p.0.is_finite() && p.1.is_finite() && p.2.is_finite();
-        let points: Vec<_> = self.curves.iter().flat_map(|curve| curve.points.iter()).filter(finite).collect();
-        if points.is_empty() {
-            return Ok(None);
-        }
-        let x = range(points.iter().map(|p| p.0));
-        let y = range(points.iter().flat_map(|p| [p.1 - p.2, p.1 + p.2]).chain(self.guides.iter().copied()));
-        let mut svg = String::new();
-        self.draw(&mut svg, x, y).map_err(|error| Error::Internal(format!("plot {}: {error}", self.title)))?;
-        Ok(Some(svg))
-    }
-
-    fn draw(&self, svg: &mut String, x: (f64, f64), y: (f64, f64)) -> Result<(), Box<dyn std::error::Error + '_>> {
-        let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-        let mut chart = ChartBuilder::on(&root)
-            .caption(self.title, ("sans-serif", 17))
-            .margin(8)
-            .x_label_area_size(42)
-            .y_label_area_size(70)
-            .build_cartesian_2d(x.0..x.1, y.0..y.1)
-            .map_err(|error| error.to_string())?;
-        let mut mesh = chart.configure_mesh();
-        mesh.x_desc(self.x).y_desc(self.y).light_line_style(WHITE).draw().map_err(|error| error.to_string())?;
-        let guides = self.guides.iter().map(|&g| PathElement::new(vec![(x.0, g), (x.1, g)], BLACK.mix(0.4)));
-        chart.draw_series(guides).map_err(|error| error.to_string())?;
-        for (index, curve) in self.curves.iter().enumerate() {
-            let colour = COLOURS[index % COLOURS.len()];
-            let points = curve.points.iter().filter(|p| p.0.is_finite() && p.1.is_finite());
-            let bars = points.clone().filter(|p| p.2 > 0.0);
-            let bars = bars.map(|p| PathElement::new(vec![(p.0, p.1 - p.2), (p.0, p.1 + p.2)], colour));
-            chart.draw_series(bars).map_err(|error| error.to_string())?;
-            let place: Vec<(f64, f64)> = points.map(|p| (p.0, p.1)).collect();
-            if curve.joined {
-                chart.draw_series([PathElement::new(place, colour)]).map_err(|error| error.to_string())?
-            } else {
-                let circles = place.into_iter().map(|p| Circle::new(p, 3, colour.filled()));
-                chart.draw_series(circles).map_err(|error| error.to_string())?
-            }
-            .label(curve.label)
-            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 16, y)], colour.stroke_width(2)));
-        }
-        let mut labels = chart.configure_series_labels();
-        labels
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.3))
-            .draw()
-            .map_err(|error| error.to_string())?;
-        root.present().map_err(|error| error.to_string())?;
-        Ok(())
+    /// Ends of both axes with everything inside; `None` without a point to draw.
+    pub(super) fn ranges(&self) -> Option<[(f64, f64); 2]> {
+        let fits = |axis: &Axis, value: f64| value.is_finite() && (value > 0.0 || !axis.logarithmic);
+        let drawn = || {
+            let points = self.series.iter().flat_map(|series| series.points.iter().map(move |point| (series, *point)));
+            points.filter(|(_, (x, y, error))| fits(&self.x, *x) && fits(&self.y, *y) && error.is_finite())
+        };
+        drawn().next()?;
+        let half_bar = |series: &Series| match series.style {
+            Style::Bars => 0.5 * bar_width(&series.points),
+            _ => 0.0,
+        };
+        let across = drawn().flat_map(|(series, (x, ..))| [x - half_bar(series), x + half_bar(series)]);
+        let x = span(&self.x, across.chain(self.marks.iter().copied()));
+        let visible = |x_value: f64| self.x.range.is_none_or(|(low, high)| low <= x_value && x_value <= high);
+        let along = drawn().filter(|(_, point)| visible(point.0)).flat_map(|(series, (_, y, error))| {
+            let base = if series.style == Style::Bars { 0.0 } else { y };
+            [y - error, y, y + error, base]
+        });
+        let y = span(&self.y, along.chain(self.guides.iter().copied()));
+        Some([x, y])
     }
 }
 
-/// Smallest and largest value with room around them.
-fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) =
-        values.filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+/// Distance of the places of bars.
+pub(super) fn bar_width(points: &[(f64, f64, f64)]) -> f64 {
+    let distances = points.windows(2).map(|pair| (pair[1].0 - pair[0].0).abs());
+    let least = distances.fold(f64::INFINITY, f64::min);
+    if least.is_finite() { least } else { 1.0 }
+}
+
+/// The ends of an axis that shows `values`, with a little room.
+fn span(axis: &Axis, values: impl Iterator<Item = f64>) -> (f64, f64) {
+    if let Some(range) = axis.range {
+        return range;
+    }
+    let fits = |value: &f64| value.is_finite() && (*value > 0.0 || !axis.logarithmic);
+    let (low, high) = values.filter(fits).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    if low > high {
+        return if axis.logarithmic { (0.1, 10.0) } else { (-1.0, 1.0) };
+    }
+    if axis.logarithmic {
+        let room = libm::pow(high / low, 0.05).max(1.1);
+        return (low / room, high * room);
+    }
     let room = (0.05 * (high - low)).max(1e-9 * high.abs().max(1e-3));
     (low - room, high + room)
-}
-
-/// A field as a colour map: blue below zero, white at zero, orange above; `scale` is the value of full colour.
-pub fn colour_map(field: &[f64], width: usize, scale: f64) -> Result<String> {
-    let height = field.len() / width;
-    let cell = (128 / width.max(height).max(1)).max(1) as i32;
-    let mut svg = String::new();
-    {
-        let size = ((width as i32 * cell) as u32, (height as i32 * cell) as u32);
-        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        let fail = |error: &dyn std::fmt::Display| Error::Internal(format!("colour map: {error}"));
-        for (index, value) in field.iter().enumerate() {
-            let (x, y) = ((index % width) as i32 * cell, (index / width) as i32 * cell);
-            let t = (value / scale).clamp(-1.0, 1.0);
-            let full = if t < 0.0 { COLOURS[1] } else { COLOURS[2] };
-            let mix = |full: u8| (255.0 - (255.0 - f64::from(full)) * t.abs()) as u8;
-            let colour = RGBColor(mix(full.0), mix(full.1), mix(full.2));
-            let cell = Rectangle::new([(x, y), (x + cell, y + cell)], colour.filled());
-            root.draw(&cell).map_err(|error| fail(&error))?;
-        }
-        root.present().map_err(|error| fail(&error))?;
-    }
-    Ok(inline(svg))
-}
-
-/// An SVG inside HTML needs no name space, and the page then names no address at all.
-fn inline(svg: String) -> String {
-    svg.replace(" xmlns=\"http://www.w3.org/2000/svg\"", "").replace("<?xml version=\"1.0\" encoding=\"UTF-8\"?>", "")
 }

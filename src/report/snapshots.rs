@@ -21,14 +21,16 @@ pub struct Snapshot {
     pub denoised: Vec<f64>,
 }
 
-/// `field` with noise from the smallest to twice the width of the widest mode, geometrically, and its denoised versions.
+/// `field` with noise from the smallest to twice the width of the widest mode (of links the largest of the model), geometrically, and its denoised versions.
 ///
 /// # Errors
 /// [`crate::Error::ShapeMismatch`], and those of the evaluator.
 pub fn snapshots(score: &Arc<dyn Score>, field: &[f64], seed: u64) -> Result<Vec<Snapshot>> {
     require_length("field", field.len(), score.lattice().values())?;
     let widest = score.covariance().iter().copied().fold(0.0, f64::max).sqrt();
-    let (low, high) = (score.smallest_noise(), 2.0 * widest);
+    // Links have modes that are free.
+    let largest = if score.of_links() { score.schedule().noise(1.0) } else { 2.0 * widest };
+    let (low, high) = (score.smallest_noise(), largest);
     let mut noise = vec![0.0; field.len()];
     Stream::new(seed, MAX_CHAIN, STEP)?.normals(Purpose::Diagnostic, 0, &mut noise);
     let mut evaluator = score.clone().evaluator(1)?;

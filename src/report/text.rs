@@ -40,6 +40,16 @@ impl ReportCard {
                 path.seconds.map_or(String::new(), |seconds| format!("  {:.2} ms", 1e3 * seconds)),
             ));
         }
+        for renoise in &self.renoise {
+            lines.push(format!(
+                "  renoise, t* at noise {:.2}, {} levels: acceptance {}  accepted (dQ)^2 {}  Var(log ratio) {:.3}",
+                renoise.noise,
+                renoise.levels,
+                pair(&renoise.acceptance),
+                pair(&renoise.charge_steps),
+                renoise.var_log_ratio,
+            ));
+        }
         lines.extend(self.checks.iter().map(|check| line(&check.name, check)));
         let momenta = &self.two_point.momenta;
         lines.extend(momenta.iter().take(MOMENTA).map(|momentum| line(&momentum.check.name, &momentum.check)));
@@ -47,12 +57,13 @@ impl ReportCard {
             let weighted = weighted.map_or(String::new(), |value| format!(", {value:.digits$} reweighted"));
             format!("{plain:.digits$} generated{weighted}")
         };
-        lines.push(format!(
+        let two_point = format!(
             "  two-point function, {} momenta: largest |z| {}; chi^2 {}",
             momenta.len(),
             both(self.two_point.largest_z.0, self.two_point.largest_z.1, 1),
             both(self.two_point.chi_squared.0, self.two_point.chi_squared.1, 0),
-        ));
+        );
+        lines.extend((!momenta.is_empty()).then_some(two_point));
         let total: f64 = self.variance_by_level.iter().map(|level| level.value).sum();
         let most = self.variance_by_level.iter().max_by(|a, b| a.value.total_cmp(&b.value));
         // A constant log w has only rounding to show.

@@ -1,6 +1,7 @@
 //! One line on a model, by stated rules.
 
 use super::card::ReportCard;
+use super::links::charge_updates;
 use super::parts::{Check, Value};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,9 @@ pub const LARGEST_Z: f64 = 4.0;
 /// Acceptance of a good and of a usable model.
 const GOOD: f64 = 0.5;
 const USABLE: f64 = 0.1;
+/// Updates of renoise for an independent charge of a good and of a usable model of link angles.
+const GOOD_UPDATES: f64 = 100.0;
+const USABLE_UPDATES: f64 = 2000.0;
 /// Share of the comparisons that may lie beyond by chance or for want of data, in a model without weights.
 const FEW: f64 = 0.1;
 
@@ -17,9 +21,9 @@ const FEW: f64 = 0.1;
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// Acceptance at least 0.5 at the last number of levels, and no reweighted quantity beyond 4 sigma of the data. Without
-    /// weights: no quantity as generated beyond 4 sigma.
+    /// weights: no quantity as generated beyond 4 sigma. Of link angles: an independent charge in at most 100 updates of renoise.
     Good,
-    /// Acceptance at least 0.1. Without weights: at most a tenth of the quantities beyond 4 sigma.
+    /// Acceptance at least 0.1. Without weights: at most a tenth of the quantities beyond 4 sigma. Of link angles: at most 2000.
     Usable,
     /// Less.
     #[default]
@@ -42,6 +46,9 @@ pub const EXACTNESS: &str = "Exactness is not at stake: the accept step of an ex
 impl Verdict {
     /// By the rules of [`Grade`].
     pub(super) fn of(card: &ReportCard) -> Self {
+        if !card.renoise.is_empty() {
+            return Verdict::of_links(card);
+        }
         let beyond = |z: &dyn Fn(&Check) -> Option<f64>| {
             // NaN is beyond.
             card.counted().filter_map(z).filter(|z| !(z.abs() <= LARGEST_Z)).count()
@@ -81,12 +88,39 @@ impl Verdict {
                 (grade, text)
             }
         };
+        Verdict::new(grade, &reason)
+    }
+
+    fn new(grade: Grade, reason: &str) -> Self {
         let word = match grade {
             Grade::Good => "good",
             Grade::Usable => "usable",
             Grade::Poor => "poor",
         };
         Verdict { grade, text: format!("{word}: {reason}") }
+    }
+
+    /// Of link angles: what the charge costs with renoise.
+    fn of_links(card: &ReportCard) -> Self {
+        let square = card.checks.iter().find(|check| check.name == "Q2").map_or(f64::NAN, |check| check.data.value);
+        let updates = charge_updates(&card.renoise, square);
+        let best = card.renoise.iter().max_by(|a, b| a.charge_steps.value.total_cmp(&b.charge_steps.value));
+        let grade = match updates {
+            few if few <= GOOD_UPDATES => Grade::Good,
+            some if some <= USABLE_UPDATES => Grade::Usable,
+            _ => Grade::Poor,
+        };
+        let counted = card.counted().count();
+        let beyond = card.counted().filter(|check| !(check.z_generated.abs() <= LARGEST_Z)).count();
+        let reason = match best.filter(|best| best.charge_steps.value > 0.0) {
+            Some(best) => format!(
+                "renoise with t* at noise {} is accepted by {:.2}, an independent charge in about {updates:.0} updates",
+                best.noise, best.acceptance.value
+            ),
+            None => "renoise did not move the charge".into(),
+        };
+        let generated = format!("; paths from uniform links as generated: {beyond} of {counted} checks beyond 4 sigma");
+        Verdict::new(grade, &(reason + &generated))
     }
 }
 

@@ -135,23 +135,9 @@ pub struct Look {
 /// [`Error::InvalidArgument`] for configurations that are not a multiple of 8; what data, training and paths raise, in
 /// particular [`Error::NotFinite`] of a network too poor for finite weights.
 pub fn measure(point: &Point, effort: &Effort, mut progress: impl FnMut(Progress)) -> Result<Vec<Look>> {
-    let record = ActionRecord::phi4(point.kappa, LAMBDA);
     let data = data(point, effort.seed)?;
-    let mut action = record.build(data.lattice())?;
-    let steps = point.steps.last().copied().unwrap_or(0);
-    // A short training cannot spend the usual 500 steps on raising the rate.
-    let adam = AdamOptions { warm_up: (steps / 4).min(AdamOptions::default().warm_up), ..AdamOptions::default() };
-    let options = TrainOptions {
-        channels: effort.channels.clone(),
-        embedding: effort.embedding,
-        batch: effort.batch,
-        steps,
-        seed: effort.seed,
-        threads: effort.threads,
-        adam,
-        ..TrainOptions::default()
-    };
-    let mut trainer = Trainer::new(data, Some(record), options)?;
+    let mut action = ActionRecord::phi4(point.kappa, LAMBDA).build(data.lattice())?;
+    let mut trainer = trainer(point, effort, data)?;
     let (mut looks, mut seconds) = (vec![], 0.0);
     for &steps in &point.steps {
         let clock = Instant::now();
@@ -167,8 +153,29 @@ pub fn measure(point: &Point, effort: &Effort, mut progress: impl FnMut(Progress
     Ok(looks)
 }
 
+/// The training of a point.
+///
+/// # Errors
+/// As [`Trainer::new`].
+pub(super) fn trainer(point: &Point, effort: &Effort, data: Dataset) -> Result<Trainer> {
+    let steps = point.steps.last().copied().unwrap_or(0);
+    // A short training cannot spend the usual 500 steps on raising the rate.
+    let adam = AdamOptions { warm_up: (steps / 4).min(AdamOptions::default().warm_up), ..AdamOptions::default() };
+    let options = TrainOptions {
+        channels: effort.channels.clone(),
+        embedding: effort.embedding,
+        batch: effort.batch,
+        steps,
+        seed: effort.seed,
+        threads: effort.threads,
+        adam,
+        ..TrainOptions::default()
+    };
+    Trainer::new(data, Some(ActionRecord::phi4(point.kappa, LAMBDA)), options)
+}
+
 /// Equilibrium configurations of one chain; fewer of them are the first of more.
-fn data(point: &Point, seed: u64) -> Result<Dataset> {
+pub(super) fn data(point: &Point, seed: u64) -> Result<Dataset> {
     if !point.configurations.is_multiple_of(8) {
         let expected = "a multiple of 8: a tenth of the data each validates and is held out";
         return Err(Error::invalid("configurations", point.configurations, expected));

@@ -157,11 +157,25 @@ pub fn published(data: &Dataset, effort: &Effort, mut progress: impl FnMut(f64, 
 ///
 /// # Errors
 /// Those of [`Trainer`].
-pub fn native(data: Dataset, effort: &Effort, mut progress: impl FnMut(f64, Progress)) -> Result<Contender> {
+pub fn native(data: Dataset, effort: &Effort, progress: impl FnMut(f64, Progress)) -> Result<Contender> {
     let (_, kappa, lambda) = SYSTEM;
-    let options = TrainOptions { steps: u64::MAX, seed: effort.seed, threads: 1, ..TrainOptions::default() };
-    let mut trainer = Trainer::new(data, Some(ActionRecord::phi4(kappa, lambda)), options)?;
-    let (last, seconds) = train(&mut trainer, effort.seconds, &mut progress)?;
+    let options = TrainOptions { seed: effort.seed, ..TrainOptions::default() };
+    native_for((data, ActionRecord::phi4(kappa, lambda)), options, effort.seconds, progress)
+}
+
+/// Trains a network of this library on configurations of an action for about `seconds`, on one thread.
+///
+/// # Errors
+/// Those of [`Trainer`].
+pub fn native_for(
+    (data, action): (Dataset, ActionRecord),
+    options: TrainOptions,
+    seconds: f64,
+    mut progress: impl FnMut(f64, Progress),
+) -> Result<Contender> {
+    let options = TrainOptions { steps: u64::MAX, threads: 1, ..options };
+    let mut trainer = Trainer::new(data, Some(action), options)?;
+    let (last, seconds) = train(&mut trainer, seconds, &mut progress)?;
     Ok(Contender {
         name: "stoq",
         weights: trainer.network().layout().total(),

@@ -71,7 +71,7 @@ pub fn score(model: &Model, sites: usize, preserving: bool) -> Result<Arc<dyn Sc
 
 /// The variance-preserving scheme whose noise relative to the signal ends at `largest`: expm1(u(1)) =
 /// `largest`^2.
-fn variance_preserving_to(largest: f64) -> Result<Schedule> {
+pub(super) fn variance_preserving_to(largest: f64) -> Result<Schedule> {
     let u = libm::log1p(largest * largest);
     if !(u > 1.001) {
         return Err(Error::invalid("largest noise", largest, "above 1.4: the scheme needs u(1) > 1"));

@@ -8,15 +8,17 @@ use crate::kernel::hmc::HmcOptions;
 use crate::kernel::{Chain, ChainOptions, Composition, Kernel, Outcome};
 use crate::lattice::Lattice;
 use crate::model::Model;
-use crate::sampler::{GaugeOptions, GaugeSampler};
-use crate::score::{NativeScore, PlaquetteMoments, Score};
-use crate::train::{Dataset, TrainOptions, Trainer};
+use crate::score::{NativeScore, Score};
+use crate::train::TrainOptions;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod data;
 mod tuning;
 
-use tuning::{tune, tune_hmc};
+pub(super) use data::{from_chain, from_hmc, train, train_on};
+use tuning::tune_hmc;
+pub(super) use tuning::{measure, tune};
 
 /// Integrated autocorrelation times of Q by HMC on 16 x 16, for comparison: another program's, its trajectories of unit length.
 pub const REFERENCE_TAU: [(f64, f64); 4] = [(1.0, 1.0), (3.0, 13.0), (5.0, 384.0), (7.0, 6806.0)];
@@ -46,9 +48,14 @@ pub struct Effort {
     pub noises: Vec<f64>,
     /// See `levels`.
     pub proposals: usize,
+    /// Networks that exist already, by coupling: they are not trained again, and fewer configurations are made there.
+    pub known: Vec<(f64, Model)>,
     /// Seed of everything.
     pub seed: u64,
 }
+
+/// Configurations at a coupling whose network is known: for tuning, and to start from.
+const KNOWN_CONFIGURATIONS: usize = 1024;
 
 impl Effort {
     /// What is recorded, or with `quick` a run of under two minutes.
@@ -66,6 +73,7 @@ impl Effort {
             levels: vec![6, 8, 12, 20],
             noises: vec![0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8],
             proposals: 300,
+            known: vec![],
             seed,
         };
         match quick {
@@ -85,6 +93,15 @@ impl Effort {
                 ..effort
             },
         }
+    }
+
+    /// The network that exists at a coupling.
+    pub(super) fn known(&self, beta: f64) -> Option<&Model> {
+        self.known.iter().find(|(at, _)| *at == beta).map(|(_, model)| model)
+    }
+
+    fn configurations_at(&self, beta: f64) -> usize {
+        if self.known(beta).is_some() { self.configurations.min(KNOWN_CONFIGURATIONS) } else { self.configurations }
     }
 
     fn lattice(&self) -> Result<Lattice> {
@@ -107,7 +124,14 @@ pub struct Run {
     pub summary: GaugeSummary,
     /// Mean of the squared change of Q in an update.
     pub charge_steps: f64,
+    /// For histograms: plaquette and charge of at most [`KEPT`] updates, evenly spaced.
+    pub plaquettes: Vec<f64>,
+    /// See `plaquettes`.
+    pub charges: Vec<f64>,
 }
+
+/// Updates of which a run keeps plaquette and charge.
+const KEPT: usize = 10_000;
 
 impl Run {
     /// tau_int(Q) in updates, as measured where the series is at least a hundred of them long; otherwise from the diffusion
@@ -123,22 +147,27 @@ impl Run {
 
     /// The observables with exact values: name, estimate, exact value, z.
     pub fn comparisons(&self, exact: &U1Exact) -> Vec<(&'static str, Estimate, f64, f64)> {
-        let mut rows = vec![("plaquette", self.summary.plaquette(), exact.plaquette())];
-        for (name, side) in [("W2x2", 2), ("W3x3", 3), ("W4x4", 4)] {
-            if let Some(estimate) = self.summary.wilson_loop(side, side) {
-                rows.push((name, estimate, exact.wilson_loop(side, side)));
-            }
-        }
-        rows.push(("Q2", self.summary.charge_squared, exact.charge_squared()));
-        for (name, charge) in [("P_Q0", 0), ("P_Q1", 1), ("P_Q2", 2), ("P_Q3", 3)] {
-            let probability = exact.charge_probability(charge);
-            // A sector of a few visits has no error worth the name.
-            if probability * self.updates as f64 > 200.0 {
-                rows.push((name, self.summary.sectors[charge as usize], probability));
-            }
-        }
-        rows.into_iter().map(|(name, estimate, exact)| (name, estimate, exact, estimate.z_value(exact))).collect()
+        compare(&self.summary, exact, 200.0 / self.updates as f64)
     }
+}
+
+/// The observables with exact values, sectors only from probability `least` on: name, estimate, exact value, z.
+pub(super) fn compare(summary: &GaugeSummary, exact: &U1Exact, least: f64) -> Vec<(&'static str, Estimate, f64, f64)> {
+    let mut rows = vec![("plaquette", summary.plaquette(), exact.plaquette())];
+    for (name, side) in [("W2x2", 2), ("W3x3", 3), ("W4x4", 4)] {
+        if let Some(estimate) = summary.wilson_loop(side, side) {
+            rows.push((name, estimate, exact.wilson_loop(side, side)));
+        }
+    }
+    rows.push(("Q2", summary.charge_squared, exact.charge_squared()));
+    for (name, charge) in [("P_Q0", 0), ("P_Q1", 1), ("P_Q2", 2), ("P_Q3", 3)] {
+        let probability = exact.charge_probability(charge);
+        // A sector of a few visits has no error worth the name.
+        if probability > least {
+            rows.push((name, summary.sectors[charge as usize], probability));
+        }
+    }
+    rows.into_iter().map(|(name, estimate, exact)| (name, estimate, exact, estimate.z_value(exact))).collect()
 }
 
 /// What renoise was tuned to.
@@ -152,6 +181,8 @@ pub struct Tuned {
     pub acceptance: f64,
     /// See `acceptance`.
     pub charge_steps: f64,
+    /// Standard errors of the two.
+    pub errors: [f64; 2],
 }
 
 /// Everything at one coupling.
@@ -194,17 +225,18 @@ fn step(effort: &Effort, beta: f64, below: Option<&Rung>, say: &mut dyn FnMut(&s
     let exact = U1Exact::new(&lattice, beta)?;
     let (data, source) = match below {
         None => (from_hmc(effort, beta)?, "HMC"),
-        Some(rung) => (from_below(effort, beta, rung, &exact)?, "HMC with renoise by the network of the rung below"),
+        Some(rung) => (
+            from_chain(effort, beta, (&rung.model, rung.tuned.noise))?,
+            "HMC with renoise by the network of the rung below",
+        ),
     };
     say(&format!("beta = {beta}: {} configurations by {source}", data.len()));
     let clock = Instant::now();
-    let mut trainer = Trainer::new(data.clone(), Some(ActionRecord::u1(beta)), effort.train.clone())?;
-    while !trainer.is_finished() {
-        trainer.step()?;
-    }
-    let model = trainer.finish()?;
+    let model = match effort.known(beta) {
+        Some(model) => model.clone(),
+        None => train_on(effort, data.clone(), beta, say)?,
+    };
     let training = clock.elapsed().as_secs_f64();
-    say(&format!("beta = {beta}: trained in {training:.0} s, loss {:.4}", trainer.progress().loss));
     let score: Arc<dyn Score> = Arc::new(NativeScore::new(model.clone())?);
     let tuned = tune(effort, &score, &data, beta)?;
     let trajectories = tune_hmc(effort, beta, below)?;
@@ -229,41 +261,6 @@ fn hmc(length: f64) -> Kernel {
     Kernel::Hmc(HmcOptions { trajectory_length: length, steps, ..HmcOptions::default() })
 }
 
-/// Configurations where HMC needs no help; no charge shifts.
-fn from_hmc(effort: &Effort, beta: f64) -> Result<Dataset> {
-    let lattice = effort.lattice()?;
-    let options = GaugeOptions { charge_shifts: 0, ..GaugeOptions::default() };
-    let mut sampler = GaugeSampler::with_options(&lattice, beta, effort.seed, 0, options)?;
-    sampler.thermalise(200)?;
-    let mut fields = Vec::with_capacity(effort.configurations * lattice.values());
-    for _ in 0..effort.configurations {
-        fields.extend(sampler.next_configuration()?.iter().map(|&angle| angle as f32));
-    }
-    Dataset::new(lattice, fields)
-}
-
-/// Configurations of the exact chain at `beta` that uses the network of the rung below, with the moments of the plaquette that are
-/// exact at `beta`.
-fn from_below(effort: &Effort, beta: f64, below: &Rung, exact: &U1Exact) -> Result<Dataset> {
-    let lattice = effort.lattice()?;
-    let moments = PlaquetteMoments { cosine: exact.plaquette(), sine_square: exact.plaquette() / beta };
-    let model = below.model.with_plaquettes(moments, ActionRecord::u1(beta))?;
-    let score: Arc<dyn Score> = Arc::new(NativeScore::new(model)?);
-    let levels = effort.levels.iter().copied().max().unwrap_or(10);
-    let renoise = Kernel::Renoise { time: score.schedule().time_of_noise(below.tuned.noise) };
-    let mut chain = composition(effort, &score, &[hmc(1.0), renoise], levels, 50)?;
-    let mut action = ActionRecord::u1(beta).build(&lattice)?;
-    let mut field = vec![0.0; lattice.values()];
-    let mut fields = Vec::with_capacity(effort.configurations * lattice.values());
-    for update in 0..100 + effort.configurations * effort.spacing {
-        chain.step(&mut field, &mut *action)?;
-        if update >= 100 && (update - 100) % effort.spacing == 0 {
-            fields.extend(field.iter().map(|&angle| crate::action::reduce(angle) as f32));
-        }
-    }
-    Dataset::new(lattice, fields)
-}
-
 fn composition(
     effort: &Effort,
     score: &Arc<dyn Score>,
@@ -282,7 +279,7 @@ fn composition(
     Composition::new(kernels.iter().enumerate().map(part).collect::<Result<_>>()?)
 }
 
-fn run(
+pub(super) fn run(
     name: &'static str,
     mut chain: Composition,
     (lattice, beta): (&Lattice, f64),
@@ -311,7 +308,13 @@ fn run(
         acceptance: gamma_method(&[&accepted])?,
         summary: GaugeSummary::new(&[&series])?,
         charge_steps: steps / (charges.len() - 1) as f64,
+        plaquettes: thinned(series.plaquette()),
+        charges: thinned(charges),
     })
+}
+
+fn thinned(series: &[f64]) -> Vec<f64> {
+    series.iter().copied().step_by(series.len().div_ceil(KEPT)).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! move the magnetisation, so that both signs are visited at any coupling. A quench from a hot
 //! start is not equilibrium: deep in the broken phase HMC alone never gets there.
 
+use super::clusters::ClusterFlips;
 use crate::action::{Action, Phi4};
 use crate::analysis::{Estimate, FieldSeries, gamma_method};
 use crate::error::{Error, Result};
@@ -58,9 +59,7 @@ pub struct EquilibriumReport {
 /// configurations; different `chain` numbers give independent ones.
 pub struct EquilibriumSampler {
     action: Phi4,
-    kappa: f64,
-    axes: usize,
-    neighbours: Vec<u32>,
+    flips: ClusterFlips,
     hmc: Hmc,
     options: EquilibriumOptions,
     clusters: usize,
@@ -68,8 +67,6 @@ pub struct EquilibriumSampler {
     stream: Stream,
     step: u64,
     thermalised: bool,
-    in_cluster: Vec<bool>,
-    members: Vec<u32>,
     tally: Tally,
     series: FieldSeries,
 }
@@ -113,9 +110,7 @@ impl EquilibriumSampler {
         stream.normals(Purpose::Start, 0, &mut field);
         Ok(EquilibriumSampler {
             action: Phi4::new(lattice, kappa, lambda)?,
-            kappa,
-            axes: lattice.rank(),
-            neighbours: lattice.neighbours(),
+            flips: ClusterFlips::new(lattice, kappa),
             hmc: Hmc::new(sites, options.hmc)?,
             options,
             clusters: options.clusters.unwrap_or(1),
@@ -123,8 +118,6 @@ impl EquilibriumSampler {
             stream,
             step: 1,
             thermalised: false,
-            in_cluster: vec![false; sites],
-            members: Vec::with_capacity(sites),
             tally: Tally::default(),
             series: FieldSeries::new(sites)?,
         })
@@ -230,42 +223,13 @@ impl EquilibriumSampler {
         self.clusters = (trials * self.field.len()).div_ceil(flipped).clamp(1, MOST_CLUSTERS);
     }
 
-    /// Grows one cluster and flips the sign of its sites; returns their number. A bond joins with probability
-    /// 1 - exp(-4 kappa phi phi') where kappa phi phi' > 0 (for negative kappa: where the signs
-    /// differ), the rise of the action if only one end flipped. Every bond has its own random
-    /// number and is tried at most once, so the order of growth does not matter.
+    /// Grows one cluster and flips the sign of its sites; returns their number.
     fn flip_cluster(&mut self) -> usize {
         let stream = self.next_stream();
-        let seed = stream.below(Purpose::Cluster, 0, 0, self.field.len()) as u32;
-        self.members.clear();
-        self.members.push(seed);
-        self.in_cluster[seed as usize] = true;
-        let mut grown = 0;
-        while let Some(&site) = self.members.get(grown) {
-            grown += 1;
-            let first = site as usize * 2 * self.axes;
-            for direction in 0..2 * self.axes {
-                let neighbour = self.neighbours[first + direction];
-                let coupling = 4.0 * self.kappa * self.field[site as usize] * self.field[neighbour as usize];
-                if coupling <= 0.0 || self.in_cluster[neighbour as usize] {
-                    continue;
-                }
-                // A bond belongs to its lower end: even directions lead ahead, odd ones behind.
-                let owner = if direction % 2 == 0 { site } else { neighbour };
-                let uniform = stream.uniform(Purpose::Cluster, 1 + (direction / 2) as u32, owner);
-                if uniform < -libm::expm1(-coupling) {
-                    self.in_cluster[neighbour as usize] = true;
-                    self.members.push(neighbour);
-                }
-            }
-        }
-        for &site in &self.members {
-            self.field[site as usize] = -self.field[site as usize];
-            self.in_cluster[site as usize] = false;
-        }
+        let flipped = self.flips.flip(&stream, &mut self.field);
         self.tally.clusters += 1;
-        self.tally.flipped += self.members.len();
-        self.members.len()
+        self.tally.flipped += flipped;
+        flipped
     }
 }
 

@@ -9,14 +9,15 @@ use super::ode;
 use crate::action::Action;
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result, require_length};
-use crate::kernel::PathProcess;
+use crate::kernel::{PathProcess, uniform_angles};
 use crate::rng::{MAX_LEVEL, Purpose, Stream};
 use crate::score::{Evaluator, Score, Team};
 use std::sync::Arc;
 
 pub use super::langevin::LangevinStep;
 
-/// How the backward process is followed. Each starts from the Gaussian prior N(0, f^2 C + Xi) at the last time.
+/// How the backward process is followed. Each starts from the Gaussian prior N(0, f^2 C + Xi) at the last time, of link
+/// angles from uniform ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method {
     /// Euler and Maruyama's steps of the reverse equation dphi = \[1/2 k phi + g^2 s\] dtau + g dW (Wang, Aarts,
@@ -80,12 +81,15 @@ pub struct GeneratorOptions {
 }
 
 /// Draws independent samples, one a stream: approximate, see the module. A sample depends on its stream
-/// and on nothing else, to the last bit.
+/// and on nothing else, to the last bit. Link angles of a gauge field come out unreduced: the steps are those of the lift
+/// to the real line, and a weight counts all lifts of an angle as one.
 pub struct Generator {
     options: GeneratorOptions,
     values: usize,
     batch: usize,
     schedule: Schedule,
+    /// Of link angles: the prior is uniform.
+    links: bool,
     coordinates: FlowCoordinates,
     denoiser: Denoiser,
     /// Steps to `times[i]` from above, or to 0 for i = 0, of the methods that use them.
@@ -122,6 +126,11 @@ impl Generator {
     /// [`Error::InvalidArgument`] for an option out of range, and what [`Score::evaluator`] returns.
     pub fn new(score: Arc<dyn Score>, options: GeneratorOptions, batch: usize, threads: usize) -> Result<Self> {
         check(&options, batch)?;
+        let links = score.of_links();
+        if links && matches!(options.method, Method::ProbabilityFlow { .. }) {
+            let expected = "another method: the flow of link angles is not in this version";
+            return Err(Error::invalid("method", "ProbabilityFlow", expected));
+        }
         let (values, schedule) = (score.lattice().values(), *score.schedule());
         let coordinates = || FlowCoordinates::new(score.lattice(), score.covariance());
         let process = match options.method {
@@ -150,6 +159,7 @@ impl Generator {
             values,
             batch,
             schedule,
+            links,
             process,
             flow,
             options,
@@ -245,8 +255,14 @@ impl Generator {
         }
     }
 
-    /// phi = f sqrt(C + n^2) z; `log_weights` receive -log prior.
+    /// phi = f sqrt(C + n^2) z, or uniform angles; `log_weights` receive -log prior.
     fn draw_prior(&mut self, streams: &[Stream], fields: &mut [f64], log_weights: &mut [f64]) {
+        if self.links {
+            for (stream, field) in streams.iter().zip(fields.chunks_exact_mut(self.values)) {
+                uniform_angles(stream, field);
+            }
+            return log_weights.fill(self.values as f64 * libm::log(std::f64::consts::TAU));
+        }
         let last = self.options.times[self.options.times.len() - 1];
         let (signal, noise) = (self.schedule.signal(last), self.schedule.noise(last));
         let volume = self.coordinates.log_volume(noise) + self.values as f64 * libm::log(signal);

@@ -1,5 +1,6 @@
 //! Generators of configurations. Those that are not exact are named so.
 
+mod clusters;
 mod complex_langevin;
 mod equilibrium;
 mod flow;
@@ -12,9 +13,11 @@ mod langevin;
 mod likelihood;
 mod linear;
 mod ode;
+mod quench;
 #[cfg(test)]
 mod test_scores;
 
+pub use clusters::ClusterFlips;
 pub use complex_langevin::{ComplexLangevin, ComplexLangevinOptions, ComplexLangevinReport};
 pub use equilibrium::{EquilibriumOptions, EquilibriumReport, EquilibriumSampler};
 pub use flow_map::FlowMap;
@@ -23,3 +26,4 @@ pub use generator::{Ending, Generator, GeneratorOptions, LangevinStep, Method};
 pub use independent::IndependentSampler;
 pub use langevin::MetropolisTail;
 pub use likelihood::{Coordinates, Divergence, Likelihood, LikelihoodOptions, LogDensity};
+pub use quench::{QuenchOptions, quench};

@@ -89,7 +89,7 @@ impl Tiles {
                 let parts = tile.filtered[range.clone()].iter_mut().zip(&tile.noisy[range]);
                 parts.for_each(|(filtered, x)| *filtered = gain * x);
             }
-            local.preconditioning.fill(&tile.noisy, &tile.filtered, &mut tile.inputs);
+            local.preconditioning.fill(&tile.noisy, &tile.filtered, None, &mut tile.inputs);
             tile.network.forward(local.parameters, local.embedding, &tile.inputs, &mut tile.output, &mut tile.tape);
             local.preconditioning.denoise(&tile.filtered, &tile.output, &mut tile.clean);
             for_each_run(layout, first, count, |component, at, target| {

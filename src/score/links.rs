@@ -33,6 +33,11 @@ pub const LINK_INPUTS: usize = 6;
 /// links. Such a mode is as free after a step as before it.
 pub(crate) const FREE: f64 = 1e30;
 
+/// Whether a variance is [`FREE`], also after it was interpolated.
+pub(crate) fn is_free(variance: f64) -> bool {
+    variance > 1e-3 * FREE
+}
+
 /// Moments of the plaquette angle, which make the linear part.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlaquetteMoments {
@@ -88,7 +93,9 @@ pub(crate) struct LinkPart {
 /// Memory to work in.
 pub(crate) struct LinkScratch {
     plane: LatticeFourier,
+    /// Of the plaquettes of the noisy links, which the linear part leaves for the inputs of the network.
     sines: Vec<f64>,
+    cosines: Vec<f64>,
     slopes: Vec<f64>,
 }
 
@@ -99,6 +106,7 @@ impl LinkScratch {
         LinkScratch {
             plane: LatticeFourier::with_components(lattice, 1),
             sines: vec![0.0; sites],
+            cosines: vec![0.0; sites],
             slopes: vec![0.0; sites],
         }
     }
@@ -115,6 +123,11 @@ impl LinkPart {
         Ok(LinkPart { links: GaugeLinks::new(lattice)?, moments, momenta })
     }
 
+    /// p^2-hat of every momentum of plaquettes.
+    pub fn momenta(&self) -> Arc<[f64]> {
+        self.momenta.clone()
+    }
+
     /// Moments of the plaquettes.
     pub fn moments(&self) -> PlaquetteMoments {
         self.moments
@@ -129,9 +142,11 @@ impl LinkPart {
 
     /// x + sigma^2 curl(h_0).
     pub fn denoise(&self, scratch: &mut LinkScratch, multiplier: &[f64], noise: f64, field: &[f64], out: &mut [f64]) {
-        let LinkScratch { plane, sines, slopes } = scratch;
+        let LinkScratch { plane, sines, cosines, slopes } = scratch;
         let sites = self.links.sites();
-        sines.iter_mut().enumerate().for_each(|(site, sine)| *sine = libm::sin(self.links.plaquette(field, site)));
+        for (site, (sine, cosine)) in sines.iter_mut().zip(cosines).enumerate() {
+            (*sine, *cosine) = libm::sincos(self.links.plaquette(field, site));
+        }
         plane.filter(sines, &multiplier[..sites], slopes);
         let xi = noise * noise;
         self.add_curl(slopes, xi, field, out);
@@ -166,36 +181,37 @@ pub(crate) struct LinkFactors {
 }
 
 impl LinkFactors {
-    /// Fills the network's inputs from noisy links and linearly denoised ones.
-    pub fn fill<T: Real>(&self, field: &[f64], filtered: &[f64], inputs: &mut [T]) {
+    /// Fills the network's inputs from what [`LinkPart::denoise`] left of the noisy links, and from linearly denoised ones.
+    pub fn fill<T: Real>(&self, seen: &LinkScratch, filtered: &[f64], inputs: &mut [T]) {
         let links = &self.part.links;
         let sites = links.sites();
         let (sines, rest) = inputs.split_at_mut(sites);
         let (doubled, rest) = rest.split_at_mut(sites);
         let (tall, rest) = rest.split_at_mut(sites);
         let (wide, rest) = rest.split_at_mut(sites);
-        // The last field holds the cosines until the loops are made.
-        let (denoised, cosines) = rest.split_at_mut(sites);
+        let (denoised, charge) = rest.split_at_mut(sites);
         let scale = 1.0 / self.part.moments.sine_square.sqrt();
         let mut sum = 0.0;
         for site in 0..sites {
-            let (sine, cosine) = libm::sincos(links.plaquette(field, site));
+            let (sine, cosine) = (seen.sines[site], seen.cosines[site]);
             sum += sine;
             sines[site] = T::from_f64(sine);
-            cosines[site] = T::from_f64(cosine);
             doubled[site] = T::from_f64(2.0 * sine * cosine);
             denoised[site] = T::from_f64(scale * libm::sin(links.plaquette(filtered, site)));
         }
         for site in 0..sites {
             let (down, right) = (links.ahead(site, 0), links.ahead(site, 1));
             let together = |other: usize| {
-                let (s, c) = (sines[site].to_f64(), cosines[site].to_f64());
-                T::from_f64(s * cosines[other].to_f64() + c * sines[other].to_f64())
+                // In the precision of the other inputs.
+                let [s, c, other_s, other_c] =
+                    [seen.sines[site], seen.cosines[site], seen.sines[other], seen.cosines[other]]
+                        .map(|value| T::from_f64(value).to_f64());
+                T::from_f64(s * other_c + c * other_s)
             };
             tall[site] = together(down);
             wide[site] = together(right);
         }
-        cosines.fill(T::from_f64(sum / (0.5 * sites as f64).sqrt()));
+        charge.fill(T::from_f64(sum / (0.5 * sites as f64).sqrt()));
     }
 
     /// `denoised` = `filtered` + sigma^2 c_out curl(output).
@@ -229,11 +245,12 @@ mod tests {
         values
     }
 
-    fn denoised(part: &LinkPart, noise: f64, field: &[f64]) -> Vec<f64> {
+    fn denoised(part: &LinkPart, noise: f64, field: &[f64]) -> (Vec<f64>, LinkScratch) {
         let (mut multiplier, mut out) = (vec![0.0; field.len()], vec![0.0; field.len()]);
+        let mut scratch = LinkScratch::new(part.links.lattice());
         part.multiplier(noise, &mut multiplier);
-        part.denoise(&mut LinkScratch::new(part.links.lattice()), &multiplier, noise, field, &mut out);
-        out
+        part.denoise(&mut scratch, &multiplier, noise, field, &mut out);
+        (out, scratch)
     }
 
     /// For small angles sin theta_P is theta_P, and the linear part is the Wiener filter of the transverse modes, up to
@@ -243,7 +260,7 @@ mod tests {
         let moments = PlaquetteMoments { cosine: 1.0, sine_square: 1e-6 };
         let part = LinkPart::new(&lattice(), moments).unwrap();
         let field: Vec<f64> = normals(0, 48).iter().map(|x| 1e-3 * x).collect();
-        let found = denoised(&part, 1e-3, &field);
+        let (found, _) = denoised(&part, 1e-3, &field);
         let class: Vec<f64> = lattice_momenta(&lattice()).into_iter().map(|p2| moments.transverse(p2)).collect();
         let filter: Vec<f64> = class.iter().map(|c| c / (c + 1e-6)).chain(std::iter::repeat(1.0)).take(48).collect();
         let mut expected = vec![0.0; 48];
@@ -258,9 +275,9 @@ mod tests {
         let part = LinkPart::new(&lattice(), MOMENTS).unwrap();
         let (field, noise) = (normals(0, 48), 0.4);
         let of = |field: &[f64]| {
-            let filtered = denoised(&part, noise, field);
+            let (filtered, seen) = denoised(&part, noise, field);
             let mut inputs = vec![0.0_f64; LINK_INPUTS * 24];
-            part.factors(noise).fill(field, &filtered, &mut inputs);
+            part.factors(noise).fill(&seen, &filtered, &mut inputs);
             let change: Vec<f64> = filtered.iter().zip(field).map(|(d, x)| d - x).collect();
             [change, inputs].concat()
         };

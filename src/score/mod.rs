@@ -12,6 +12,7 @@ pub mod onnx_runtime;
 mod pointwise;
 mod preconditioning;
 mod published;
+mod scaled;
 mod team;
 mod toy;
 
@@ -22,9 +23,11 @@ pub use links::{LINK_INPUTS, PlaquetteMoments};
 pub(crate) use links::{LinkPart, LinkScratch};
 pub use mixture::MixtureScore;
 pub use native::NativeScore;
-pub(crate) use native::smallest_noise_with_reach;
+pub(crate) use native::smallest_noise_of_kind;
 pub use preconditioning::{INPUTS, INPUTS_WITH_MAGNETISATION, Preconditioning};
 pub use published::PublishedScore;
+pub(crate) use published::network_inputs;
+pub use scaled::ScaledScore;
 pub use team::Team;
 pub use toy::ToyScore;
 

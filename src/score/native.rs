@@ -8,7 +8,7 @@
 
 use super::gaussian::GaussianPart;
 use super::independent::{Local, TILE, Tiles};
-use super::links::{FREE, LinkPart};
+use super::links::{LinkPart, is_free};
 use super::native_derivatives::NativeDifferential;
 use super::preconditioning::Preconditioning;
 use super::{Differential, Evaluator, Score, Team, smallest_noise};
@@ -30,11 +30,11 @@ const NARROWEST_PEAK: f64 = 0.15;
 /// one step from a third of the narrowest deviation to none is not seen.
 const LINKS: f64 = 4.0;
 
-/// Smallest noise of a training, given the covariance and the reach of the network.
-pub(crate) fn smallest_noise_with_reach(covariance: &[f64], reach: usize) -> f64 {
+/// Smallest noise of a training, given the covariance, the reach of the network, and whether the field holds link angles.
+pub(crate) fn smallest_noise_of_kind(covariance: &[f64], reach: usize, links: bool) -> f64 {
     let factor = match reach {
         0 => NARROWEST_PEAK,
-        _ if covariance.contains(&FREE) => LINKS,
+        _ if links => LINKS,
         _ => 1.0,
     };
     smallest_noise(covariance) * factor
@@ -162,7 +162,7 @@ impl Score for NativeScore {
         };
         for (variance, &class) in variance.iter_mut().zip(&self.class) {
             // What is free is known to be.
-            if self.model.metadata().covariance[class as usize] == FREE {
+            if is_free(self.model.metadata().covariance[class as usize]) {
                 continue;
             }
             *variance *= mix(ratio(below, class as usize), ratio(above, class as usize));
@@ -170,7 +170,8 @@ impl Score for NativeScore {
         if !self.has_response() {
             let bins = below.plaquettes.iter().zip(&above.plaquettes);
             let bins: Vec<[f64; 2]> = bins.map(|(a, b)| std::array::from_fn(|i| mix(a[i], b[i]))).collect();
-            let flux = (!bins.is_empty()).then(|| FluxResponse::new(&self.lattice, &bins));
+            let momenta = self.links.as_ref().filter(|_| !bins.is_empty()).map(LinkPart::momenta);
+            let flux = momenta.map(|momenta| FluxResponse::new(&self.lattice, momenta, &bins));
             if let Some(flux) = &flux {
                 flux.baseline(&mut variance[..self.lattice.sites()]);
             }
@@ -188,6 +189,10 @@ impl Score for NativeScore {
             quadratic: expand(&below.quadratic, &above.quadratic),
             curvature: std::array::from_fn(|i| mix(below.curvature[i], above.curvature[i])),
             local_variance: mix(below.local_variance, above.local_variance),
+            renormalisation: match below.renormalisation.is_empty() || above.renormalisation.is_empty() {
+                true => vec![],
+                false => expand(&below.renormalisation, &above.renormalisation),
+            },
         };
         Posterior { variance, response: Some(response), zero_mode, flux: None }
     }
@@ -205,7 +210,7 @@ impl Score for NativeScore {
     }
 
     fn smallest_noise(&self) -> f64 {
-        smallest_noise_with_reach(&self.covariance, self.network.shape().reach)
+        smallest_noise_of_kind(&self.covariance, self.network.shape().reach, self.links.is_some())
     }
 
     fn fingerprint(&self) -> u64 {
@@ -278,7 +283,7 @@ impl Worker {
         match self {
             Worker::Field { tape, modes, filtered, inputs, correction } => {
                 score.gaussian.denoise(modes, filter, level.noise, fields, filtered);
-                preconditioning.fill(fields, filtered, inputs);
+                preconditioning.fill(fields, filtered, modes.links(), inputs);
                 score.network.forward(parameters, embedding, inputs, correction, tape);
                 preconditioning.denoise(filtered, correction, denoised);
             }

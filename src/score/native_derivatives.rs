@@ -73,13 +73,13 @@ impl Differential for NativeDifferential {
         let (network, p) = (self.score.network(), &self.parameters);
         let gaussian = self.score.gaussian();
         gaussian.denoise(&mut self.modes, &self.multiplier, noise, field, &mut self.filtered);
-        factors.fill(field, &self.filtered, &mut self.inputs);
+        factors.fill(field, &self.filtered, None, &mut self.inputs);
         network.forward(p, &self.embedding, &self.inputs, &mut self.output, &mut self.tape);
         factors.denoise(&self.filtered, &self.output, denoised);
         for (direction, change) in directions.chunks_exact(values).zip(changes.chunks_exact_mut(values)) {
             let along = (field, direction);
             gaussian.tangent(&mut self.modes, &self.multiplier, noise, along, &mut self.filtered);
-            factors.fill(direction, &self.filtered, &mut self.inputs);
+            factors.fill(direction, &self.filtered, None, &mut self.inputs);
             network.tangent(p, &self.embedding, &self.inputs, &mut self.output, &mut self.tape);
             factors.denoise(&self.filtered, &self.output, change);
         }

@@ -1,6 +1,6 @@
 //! The factors and inputs around a network (after Karras et al., arXiv:2206.00364, eq. 7, with a Wiener filter as skip).
 
-use super::links::{LinkFactors, LinkPart};
+use super::links::{LinkFactors, LinkPart, LinkScratch};
 use crate::nn::Real;
 
 /// Number of input fields of the network for each component: the scaled fields of all components come
@@ -49,10 +49,17 @@ impl Preconditioning {
         Preconditioning { factors: vec![], magnetisation: None, links: Some(part.factors(noise)) }
     }
 
-    /// Fills the network's inputs from a field and its filtered version.
-    pub fn fill<T: Real>(&self, field: &[f64], filtered: &[f64], inputs: &mut [T]) {
-        if let Some(links) = &self.links {
-            return links.fill(field, filtered, inputs);
+    /// Fills the network's inputs from a field and its filtered version; of link angles also from the memory in which the
+    /// linear part left the sines of the plaquettes.
+    pub(crate) fn fill<T: Real>(
+        &self,
+        field: &[f64],
+        filtered: &[f64],
+        seen: Option<&mut LinkScratch>,
+        inputs: &mut [T],
+    ) {
+        if let (Some(links), Some(seen)) = (&self.links, seen) {
+            return links.fill(seen, filtered, inputs);
         }
         if let Some(scale) = self.magnetisation {
             return self.fill_with_magnetisation(scale, field, filtered, inputs);

@@ -2,10 +2,11 @@
 //! likelihoods treat it as they treat ours.
 //!
 //! score(x, t) = net(x, t) / sqrt(Xi(t)) in the variance-expanding scheme, hence D = x + Xi score = x + sqrt(Xi) net.
-//! The network knows t; a noise sqrt(Xi) is turned into the t that has it.
+//! The network knows t; a noise sqrt(Xi) is turned into the t that has it. Of link angles it sees cosines and sines, and is
+//! as periodic as the score; nothing makes it gauge invariant, which costs acceptance and no exactness.
 
 use super::gaussian::wiener_error;
-use super::{Differential, Evaluator, Score, Team, require_tangents};
+use super::{Differential, Evaluator, Score, Team, require_tangents, smallest_noise_of_kind};
 use crate::diffusion::{Posterior, Schedule};
 use crate::error::{Error, Result, require_length};
 use crate::fourier::momentum_classes;
@@ -32,7 +33,8 @@ pub struct PublishedScore {
 
 impl PublishedScore {
     /// `network` with `weights` on `lattice`, with the covariance of the data by momentum class
-    /// (`train::Dataset::covariance`); reverse kernels take the error of the Wiener filter.
+    /// (`train::Dataset::covariance`; of a network of link angles that of the transverse modes, as in `model::Metadata`);
+    /// reverse kernels take the error of the Wiener filter.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for another scheme than a variance-expanding one or a covariance that is not
@@ -48,7 +50,7 @@ impl PublishedScore {
             let expected = "0, a variance-expanding scheme: the network is made for it";
             return Err(Error::invalid("contraction of the schedule", schedule.contraction(), expected));
         }
-        require_length("values of the lattice", lattice.values(), network.sites())?;
+        require_length("values of the lattice", lattice.values(), network.outputs())?;
         require_length("weights", weights.len(), network.layout().total())?;
         let (class, classes) = momentum_classes(&lattice);
         require_length("classes of the covariance", covariance.len(), classes)?;
@@ -119,6 +121,14 @@ impl Score for PublishedScore {
         Posterior { variance, response: None, zero_mode: None, flux: None }
     }
 
+    fn of_links(&self) -> bool {
+        self.network.is_of_links()
+    }
+
+    fn smallest_noise(&self) -> f64 {
+        smallest_noise_of_kind(&self.covariance, 1, self.of_links())
+    }
+
     fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
@@ -129,12 +139,32 @@ impl Score for PublishedScore {
     }
 
     fn differential(self: Arc<Self>) -> Result<Box<dyn Differential>> {
+        if self.of_links() {
+            let expected = "a model of a scalar field: derivatives of gauge models are not in this version";
+            return Err(Error::invalid("score model", "one of link angles", expected));
+        }
         Ok(Box::new(PublishedDifferential {
             weights: self.weights.iter().map(|&w| f64::from(w)).collect(),
             output: vec![0.0; self.network.sites()],
             tape: PublishedTape::default(),
             score: self,
         }))
+    }
+}
+
+/// Appends what the network reads of `fields`: the values, or of link angles all cosines and then all sines, component by
+/// component and in each sample by sample.
+pub(crate) fn network_inputs(network: &PublishedUNet, fields: &[f64], inputs: &mut Vec<f32>) {
+    if !network.is_of_links() {
+        return inputs.extend(fields.iter().map(|&x| x as f32));
+    }
+    let sites = network.sites();
+    for function in [libm::cos, libm::sin] {
+        for component in 0..2 {
+            let samples =
+                fields.chunks_exact(2 * sites).map(|field| &field[component * sites..(component + 1) * sites]);
+            inputs.extend(samples.flatten().map(|&angle| function(angle) as f32));
+        }
     }
 }
 
@@ -151,14 +181,16 @@ impl Worker {
         self.times.clear();
         self.times.extend(noise.iter().map(|&noise| score.schedule.time_of_noise(noise)));
         self.inputs.clear();
-        self.inputs.extend(fields.iter().map(|&x| x as f32));
+        network_inputs(&score.network, fields, &mut self.inputs);
         self.outputs.resize(fields.len(), 0.0);
         score.network.forward(&score.weights, &self.times, &self.inputs, &mut self.outputs, &mut self.tape);
-        let sites = score.network.sites();
-        let samples = denoised.chunks_exact_mut(sites).zip(fields.chunks_exact(sites));
-        for ((denoised, field), (output, noise)) in samples.zip(self.outputs.chunks_exact(sites).zip(noise)) {
+        let (sites, batch) = (score.network.sites(), noise.len());
+        for (index, (denoised, field)) in denoised.chunks_exact_mut(sites).zip(fields.chunks_exact(sites)).enumerate() {
+            let (sample, component) =
+                (index / (fields.len() / (sites * batch)), index % (fields.len() / (sites * batch)));
+            let output = &self.outputs[(component * batch + sample) * sites..][..sites];
             for ((d, &x), &net) in denoised.iter_mut().zip(field).zip(output) {
-                *d = x + noise * f64::from(net);
+                *d = x + noise[sample] * f64::from(net);
             }
         }
     }
@@ -172,7 +204,7 @@ struct PublishedEvaluator {
 
 impl Evaluator for PublishedEvaluator {
     fn denoise(&mut self, noise: &[f64], fields: &[f64], denoised: &mut [f64]) -> Result<()> {
-        let values = self.score.network.sites();
+        let values = self.score.network.outputs();
         require_length("fields", fields.len(), noise.len() * values)?;
         require_length("denoised fields", denoised.len(), fields.len())?;
         let parts = noise.chunks(TOGETHER).zip(fields.chunks(TOGETHER * values));
@@ -218,147 +250,5 @@ impl Differential for PublishedDifferential {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::diffusion::{T_END, geometric_levels};
-    use crate::fourier::LatticeFourier;
-    use crate::kernel::PathProcess;
-    use crate::rng::{Purpose, Stream};
-    use crate::sampler::{Coordinates, Divergence, Likelihood, LikelihoodOptions};
-    use crate::score::EulerMaruyamaNoise;
-
-    const VALUES: usize = 64;
-
-    fn normals(level: u32, length: usize) -> Vec<f64> {
-        let mut values = vec![0.0; length];
-        Stream::new(6, 0, 0).unwrap().normals(Purpose::Diagnostic, level, &mut values);
-        values
-    }
-
-    /// A network on 8x8 whose last layer is multiplied by `output`.
-    fn score(output: f32) -> PublishedScore {
-        let lattice = Lattice::new(&[8, 8]).unwrap();
-        let network = PublishedUNet::new(&lattice, 1).unwrap();
-        let mut weights: Vec<f32> = network.layout().initial(&Stream::new(2, 0, 0).unwrap());
-        let last = network.layout().entries().iter().filter(|entry| entry.name.starts_with("output"));
-        last.for_each(|entry| weights[entry.range()].iter_mut().for_each(|w| *w *= output));
-        let classes = momentum_classes(&lattice).1;
-        let covariance: Vec<f64> = (0..classes).map(|class| 3.0 / (1.0 + class as f64)).collect();
-        PublishedScore::new(lattice, Schedule::variance_expanding(25.0).unwrap(), network, weights, &covariance)
-            .unwrap()
-    }
-
-    #[test]
-    fn derivatives_match_central_differences_and_values_the_evaluator() {
-        let score = Arc::new(score(1.0));
-        let (field, directions) = (normals(0, VALUES), normals(1, 2 * VALUES));
-        let (mut denoised, mut changes) = (vec![0.0; VALUES], vec![0.0; 2 * VALUES]);
-        let mut differential = score.clone().differential().unwrap();
-        differential.tangents(0.8, &field, &directions, &mut denoised, &mut changes).unwrap();
-        let mut single = vec![0.0; VALUES];
-        score.clone().evaluator(1).unwrap().denoise(&[0.8], &field, &mut single).unwrap();
-        assert!(denoised.iter().zip(&single).all(|(a, b)| (a - b).abs() < 1e-5));
-        let mut at = |step: f64, direction: &[f64]| {
-            let moved: Vec<f64> = field.iter().zip(direction).map(|(x, d)| x + step * d).collect();
-            let mut out = vec![0.0; VALUES];
-            differential.tangents(0.8, &moved, &[], &mut out, &mut []).unwrap();
-            out
-        };
-        for (direction, change) in directions.chunks(VALUES).zip(changes.chunks(VALUES)) {
-            for (value, (a, b)) in change.iter().zip(at(1e-5, direction).iter().zip(&at(-1e-5, direction))) {
-                assert!((value - (a - b) / 2e-5).abs() < 1e-8, "{value} {}", (a - b) / 2e-5);
-            }
-        }
-    }
-
-    #[test]
-    fn threads_and_batch_change_no_bit() {
-        let score = Arc::new(score(1.0));
-        let (fields, noise) = (normals(0, 21 * VALUES), vec![0.4; 21]);
-        let mut results = [vec![0.0; 21 * VALUES], vec![0.0; 21 * VALUES], vec![0.0; 21 * VALUES]];
-        for (threads, result) in [1, 3].iter().zip(&mut results) {
-            score.clone().evaluator(*threads).unwrap().denoise(&noise, &fields, result).unwrap();
-        }
-        let mut evaluator = score.evaluator(1).unwrap();
-        for (field, result) in fields.chunks(VALUES).zip(results[2].chunks_mut(VALUES)) {
-            evaluator.denoise(&noise[..1], field, result).unwrap();
-        }
-        assert!(results[0] == results[1] && results[0] == results[2]);
-    }
-
-    /// A network that answers 0 has score 0: nothing flows, and the density is that of the prior N(0, C + Xi(T)).
-    #[test]
-    fn without_a_score_the_density_is_that_of_the_prior() {
-        let score = Arc::new(score(0.0));
-        let field = normals(3, VALUES);
-        let variance: Vec<f64> = score.covariance().iter().map(|c| c + score.schedule().variance(T_END)).collect();
-        let precision: Vec<f64> = variance.iter().map(|v| 1.0 / v).collect();
-        let logs: f64 = variance.iter().map(|v| (std::f64::consts::TAU * v).ln()).sum();
-        let exact = -0.5 * (logs + LatticeFourier::new(score.lattice()).quadratic_form(&field, &precision));
-        // In plain coordinates the divergence is zero, which one random probe finds exactly.
-        let probe = Divergence::Hutchinson { probes: 1 };
-        for (coordinates, divergence) in [(Coordinates::Plain, probe), (Coordinates::Whitened, Divergence::Exact)] {
-            let options = LikelihoodOptions { coordinates, divergence, tolerance: 1e-6, smallest_noise: 0.0 };
-            let mut likelihood = Likelihood::new(score.clone(), options, 1).unwrap();
-            let found = likelihood.log_densities(&[Stream::new(1, 0, 0).unwrap()], &field).unwrap()[0];
-            assert!((found.value / exact - 1.0).abs() < 1e-6, "{coordinates:?}: {} {exact}", found.value);
-        }
-    }
-
-    /// With a score, one flow in two coordinates by very different functions. The network is made independent of t (its
-    /// fast features of t would cost a thousand evaluations) and its answer small.
-    #[test]
-    fn both_coordinates_give_one_density() {
-        let mut score = score(0.05);
-        let layout = score.network.layout().entries().iter();
-        layout.filter(|e| e.name == "embedding.weight").for_each(|e| score.weights[e.range()].fill(0.0));
-        let score = Arc::new(score);
-        let field = normals(3, VALUES);
-        let found = [Coordinates::Plain, Coordinates::Whitened].map(|coordinates| {
-            let options = LikelihoodOptions { coordinates, tolerance: 1e-4, ..LikelihoodOptions::default() };
-            let mut likelihood = Likelihood::new(score.clone(), options, 1).unwrap();
-            likelihood.log_densities(&[Stream::new(1, 0, 0).unwrap()], &field).unwrap()[0]
-        });
-        println!("{found:?}");
-        assert!((found[0].value - found[1].value).abs() < 0.01, "{found:?}");
-    }
-
-    /// Of a path with Euler-Maruyama noise and without a score log F = log B step by step: what is left is the prior.
-    #[test]
-    fn paths_have_the_density_of_their_kernels() {
-        let score = EulerMaruyamaNoise::new(Arc::new(score(0.0)));
-        let times = geometric_levels(score.schedule(), 0.1, T_END, 7).unwrap();
-        let score: Arc<dyn Score> = Arc::new(score);
-        let mut process = PathProcess::new(score.clone(), &times, true, 4, 1).unwrap();
-        let streams: Vec<Stream> = (0..4).map(|i| Stream::new(5, 0, i).unwrap()).collect();
-        let (mut fields, mut ratios) = (vec![0.0; 4 * VALUES], vec![0.0; 4]);
-        process.generate(&streams, &mut fields, &mut ratios).unwrap();
-        for (stream, ratio) in streams.iter().zip(ratios) {
-            let mut white = vec![0.0; VALUES];
-            stream.normals(Purpose::Prior, 0, &mut white);
-            let xi = score.schedule().variance(T_END);
-            let logs: f64 = score.covariance().iter().map(|c| (std::f64::consts::TAU * (c + xi)).ln()).sum();
-            let expected = 0.5 * (logs + white.iter().map(|z| z * z).sum::<f64>());
-            assert!((ratio - expected).abs() < 1e-8, "{ratio} {expected}");
-        }
-    }
-
-    #[test]
-    fn measured_errors_are_interpolated_and_bad_tables_refused() {
-        let classes = momentum_classes(score(1.0).lattice()).1;
-        let row = |log_noise: f64, factor: f64| {
-            let variance = (0..classes).map(|class| {
-                let (c, xi) = (3.0 / (1.0 + class as f64), (2.0 * log_noise).exp());
-                factor * c * xi / (c + xi)
-            });
-            PosteriorRow { log_noise, variance: variance.collect(), ..PosteriorRow::default() }
-        };
-        let table = PosteriorTable { rows: vec![row(-1.0, 1.0), row(1.0, 2.0)] };
-        let wiener = score(1.0).posterior(1.0).variance;
-        let measured = score(1.0).with_posterior(table).unwrap().posterior(1.0).variance;
-        assert!(measured.iter().zip(&wiener).all(|(m, w)| (m / w - 1.5).abs() < 1e-12));
-        let short = PosteriorRow { variance: vec![1.0], ..PosteriorRow::default() };
-        let table = PosteriorTable { rows: vec![short] };
-        assert!(score(1.0).with_posterior(table).is_err());
-    }
-}
+#[path = "published_tests.rs"]
+mod tests;

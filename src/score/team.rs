@@ -66,6 +66,19 @@ impl Team {
             }
         }
     }
+
+    /// As [`Team::for_each`] for items from an iterator, which one thread takes one by one.
+    pub fn for_each_of<W: Send, I: Send>(
+        &self,
+        workers: &mut [W],
+        items: impl Iterator<Item = I>,
+        work: impl Fn(&mut W, &mut I) + Sync,
+    ) {
+        match (&self.pool, workers.first_mut()) {
+            (None, Some(worker)) => items.for_each(|mut item| work(worker, &mut item)),
+            _ => self.for_each(workers, &mut items.collect::<Vec<I>>(), |worker, _, item| work(worker, item)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The moments of the clean field given a noisy one, on configurations that did not train the network.
 
+use super::curvature::{CurvatureFit, CurvatureFitter, Samples};
 use super::dataset::{Dataset, class_means};
 use crate::action::GaugeLinks;
-use crate::diffusion::{FLUX_BINS, FluxResponse, Response, TwoPeaks, ZeroMode};
+use crate::diffusion::{FLUX_BINS, FluxResponse, TwoPeaks, ZeroMode};
 use crate::error::{Error, Result};
-use crate::fourier::LatticeFourier;
 use crate::model::{Metadata, Model, Modes, PosteriorRow, PosteriorTable, covariance_classes};
 use crate::rng::{Purpose, Stream};
 use crate::score::{Evaluator, NativeScore, Score, zero_mode};
@@ -44,7 +44,7 @@ pub fn measure_posterior(
     let rows = (0..ROWS).map(|row| {
         let position = log_noise.0 + (log_noise.1 - log_noise.0) * row as f64 / (ROWS - 1) as f64;
         measurement.denoise(&mut *evaluator, libm::exp(position), model.metadata().training.seed)?;
-        Ok(measurement.row(position))
+        measurement.row(position)
     });
     Ok(PosteriorTable { rows: rows.collect::<Result<_>>()? })
 }
@@ -90,7 +90,9 @@ pub fn measure_gaussian_part(model: &Model, data: &Dataset, threads: usize) -> R
 struct Measurement {
     modes: Modes,
     /// For the response of the covariance to the state: one component with interactions.
-    fourier: Option<LatticeFourier>,
+    responds: bool,
+    fitter: Option<CurvatureFitter>,
+    seed: u64,
     class: Vec<u32>,
     classes: usize,
     /// Values of a field.
@@ -110,11 +112,26 @@ impl Measurement {
         let (class, classes) = covariance_classes(lattice, reach);
         // Checked with the metadata.
         let links = metadata.plaquettes.and_then(|_| GaugeLinks::new(lattice).ok());
-        let fourier = (reach > 0 && lattice.components() == 1).then(|| LatticeFourier::new(lattice));
+        let responds = reach > 0 && lattice.components() == 1;
+        let fitter = if responds { CurvatureFitter::new(lattice) } else { None };
+        let seed = metadata.training.seed;
         let modes = Modes::of_kind(lattice, reach, links.is_some());
         let denoised = vec![0.0; clean.len()];
         let sites = lattice.values();
-        Measurement { modes, fourier, class, classes, sites, denoised, clean, zero_mode, links, given: vec![] }
+        Measurement {
+            modes,
+            responds,
+            fitter,
+            seed,
+            class,
+            classes,
+            sites,
+            denoised,
+            clean,
+            zero_mode,
+            links,
+            given: vec![],
+        }
     }
 
     fn samples(&self) -> usize {
@@ -139,7 +156,7 @@ impl Measurement {
         Ok(())
     }
 
-    fn row(&mut self, log_noise: f64) -> PosteriorRow {
+    fn row(&mut self, log_noise: f64) -> Result<PosteriorRow> {
         let (sites, samples) = (self.sites, self.samples());
         let errors: Vec<f64> = self.clean.iter().zip(&self.denoised).map(|(x, d)| x - d).collect();
         // Power of the error by sample and class.
@@ -164,11 +181,12 @@ impl Measurement {
             quadratic: vec![0.0; self.classes],
             curvature: [0.0; 2],
             local_variance: 0.0,
+            renormalisation: vec![],
             plaquettes: self.plaquettes(&errors),
         };
-        match self.fourier.is_some() {
+        match self.responds {
             true => self.with_response(row, &variance, &by_class, &errors),
-            false => row,
+            false => Ok(row),
         }
     }
 
@@ -194,7 +212,13 @@ impl Measurement {
     }
 
     /// The row completed by how the covariance follows the state.
-    fn with_response(&mut self, row: PosteriorRow, variance: &[f64], by_class: &[f64], errors: &[f64]) -> PosteriorRow {
+    fn with_response(
+        &mut self,
+        row: PosteriorRow,
+        variance: &[f64],
+        by_class: &[f64],
+        errors: &[f64],
+    ) -> Result<PosteriorRow> {
         let (sites, samples) = (self.sites, self.samples());
         let undecided = self.given.iter().map(TwoPeaks::between).chain(std::iter::repeat(0.0));
         let squares = self.denoised.chunks_exact(sites).zip(undecided);
@@ -212,52 +236,37 @@ impl Measurement {
                 fit.shrunk()
             })
             .collect();
-        let (curvature, local_variance) = self.local(errors, variance);
-        PosteriorRow {
+        let fit = self.curvature(errors, variance)?;
+        Ok(PosteriorRow {
             mean_square: [rounded(centre), rounded(spread)],
             linear: responses.iter().map(|r| rounded(r[0])).collect(),
             quadratic: responses.iter().map(|r| rounded(r[1])).collect(),
-            curvature: curvature.map(rounded),
-            local_variance: rounded(local_variance),
+            curvature: fit.curvature.map(rounded),
+            local_variance: rounded(fit.local_variance),
+            renormalisation: fit.renormalisation,
             ..row
-        }
+        })
     }
 
-    /// Regresses the local fluctuation of the squared error on sum_z C(x - z)^2 of D^2 and D^4.
-    fn local(&mut self, errors: &[f64], variance: &[f64]) -> ([f64; 2], f64) {
-        let sites = self.sites;
-        let Some(fourier) = &mut self.fourier else { return ([0.0; 2], 0.0) };
-        let spectrum: Vec<f64> = self.class.iter().map(|&class| variance[class as usize]).collect();
-        let (mut kernel, mut change) = (vec![0.0; sites], vec![0.0; sites]);
-        fourier.squared_kernel(&spectrum, &mut kernel);
-        let mut smooth = [vec![0.0; sites], vec![0.0; sites]];
-        let unit = |curvature: [f64; 2]| Response {
-            mean_square: (0.0, 1.0),
-            linear: vec![],
-            quadratic: vec![],
-            curvature,
-            local_variance: 0.0,
-        };
-        let basis = [unit([1.0, 0.0]), unit([0.0, 1.0])];
-        let mut fit = Fit::default();
-        for (error, denoised) in errors.chunks_exact(sites).zip(self.denoised.chunks_exact(sites)) {
-            for (basis, smooth) in basis.iter().zip(&mut smooth) {
-                basis.curvature_change(denoised, &mut change);
-                fourier.filter(&change, &kernel, smooth);
-            }
-            let mean = error.iter().map(|e| e * e).sum::<f64>() / sites as f64;
-            for ((e, &a), &b) in error.iter().zip(&smooth[0]).zip(&smooth[1]) {
-                fit.add([a, b], e * e - mean);
-            }
+    /// How the precision follows the curvature of the action; the renormalisation comes by class.
+    fn curvature(&mut self, errors: &[f64], variance: &[f64]) -> Result<CurvatureFit> {
+        let Some(fitter) = &mut self.fitter else { return Ok(CurvatureFit::default()) };
+        let variance: Vec<f64> = self.class.iter().map(|&class| variance[class as usize]).collect();
+        let within: Vec<f64> =
+            self.given.iter().map(|given| given.variance / (given.variance + given.between())).collect();
+        let samples = Samples { errors, denoised: &self.denoised, variance: &variance, within: &within };
+        let mut fit = fitter.fit(&samples, &self.class, self.classes, self.seed)?;
+        if !fit.renormalisation.is_empty() {
+            let means = class_means(&fit.renormalisation, &self.class, self.classes, 1.0);
+            fit.renormalisation = means.into_iter().map(rounded).collect();
         }
-        let curvature = fit.shrunk();
-        (curvature, fit.explained(curvature))
+        Ok(fit)
     }
 }
 
 /// Least squares of y on two regressors, by running sums.
 #[derive(Default)]
-struct Fit {
+pub(super) struct Fit {
     count: f64,
     xx: [f64; 3],
     xy: [f64; 2],
@@ -265,7 +274,7 @@ struct Fit {
 }
 
 impl Fit {
-    fn add(&mut self, [a, b]: [f64; 2], y: f64) {
+    pub fn add(&mut self, [a, b]: [f64; 2], y: f64) {
         self.count += 1.0;
         self.xx = [self.xx[0] + a * a, self.xx[1] + a * b, self.xx[2] + b * b];
         self.xy = [self.xy[0] + a * y, self.xy[1] + b * y];
@@ -274,7 +283,7 @@ impl Fit {
 
     /// Coefficients, each shrunk by its own significance, max(0, 1 - error^2 / value^2): what is not
     /// seen in the data is not put into a kernel.
-    fn shrunk(&self) -> [f64; 2] {
+    pub fn shrunk(&self) -> [f64; 2] {
         let [aa, ab, bb] = self.xx;
         let determinant = aa * bb - ab * ab;
         if !(determinant > 1e-12 * aa * bb) {
@@ -285,11 +294,6 @@ impl Fit {
         let residual = ((self.yy - raw[0] * self.xy[0] - raw[1] * self.xy[1]) / self.count).max(0.0);
         let errors = [residual * bb / determinant, residual * aa / determinant];
         std::array::from_fn(|i| raw[i] * (1.0 - errors[i] / (raw[i] * raw[i]).max(1e-300)).max(0.0))
-    }
-
-    /// Mean square of the fitted values.
-    fn explained(&self, [a, b]: [f64; 2]) -> f64 {
-        (a * a * self.xx[0] + 2.0 * a * b * self.xx[1] + b * b * self.xx[2]) / self.count.max(1.0)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Training of the native network by score matching, deterministic by seed for any thread count.
 
 mod checkpoint;
+mod curvature;
 mod data_free;
 mod dataset;
 mod density;

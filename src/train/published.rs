@@ -3,19 +3,20 @@
 //!   loss = E |sqrt(Xi(t)) s(x_0 + sqrt(Xi(t)) eps, t) + eps|^2 / V,   t uniform on (1e-5, 1), lambda = Xi,
 //!
 //! Wang, Aarts, Zhou, JHEP 05 (2024) 060, with Adam and batches of 64; no force, no symmetry and no scaling of the
-//! data. Two things are kinder than published: the rate falls to zero by a cosine, and the weights are averaged.
+//! data. Two things are kinder than published: the rate falls to zero by a cosine, and the weights are averaged. Of link
+//! angles the noise ends where that of our networks does.
 
 use super::dataset::{Dataset, class_means};
 use super::optimizer::{Adam, AdamOptions};
 use super::options::Progress;
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result};
-use crate::fourier::{LatticeFourier, momentum_classes};
+use crate::fourier::momentum_classes;
 use crate::lattice::Lattice;
 use crate::model::{PosteriorRow, PosteriorTable};
 use crate::nn::published::{PublishedTape, PublishedUNet};
 use crate::rng::{Purpose, Stream};
-use crate::score::{PublishedScore, Score, largest_noise};
+use crate::score::{PublishedScore, Score, largest_noise, network_inputs};
 use std::sync::Arc;
 
 /// Samples that go through the network together.
@@ -24,6 +25,8 @@ const PART: usize = 16;
 const SMALLEST_TIME: f64 = 1e-5;
 /// sigma of the variance-expanding scheme.
 const SIGMA: f64 = 25.0;
+/// Largest noise of link angles, in radians: that of `TrainOptions::link_angles`.
+const LARGEST_ANGLE: f64 = 1.05;
 /// Noise levels at which the error is measured, and the most samples at each.
 const ROWS: usize = 24;
 const SAMPLES: usize = 512;
@@ -69,7 +72,9 @@ pub struct PublishedTrainer {
 #[derive(Default)]
 struct Part {
     times: Vec<f64>,
-    noisy: Vec<f32>,
+    noisy: Vec<f64>,
+    /// What the network reads of them.
+    inputs: Vec<f32>,
     noise: Vec<f64>,
     output: Vec<f32>,
 }
@@ -78,13 +83,22 @@ impl PublishedTrainer {
     /// Prepares a training on `data`; a copy of it is kept.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for a batch out of range or a lattice that the network does not fit.
+    /// [`Error::InvalidArgument`] for a batch out of range or a lattice that the network does not fit. Fields of two components
+    /// are taken for link angles.
     pub fn new(data: &Dataset, options: PublishedOptions) -> Result<Self> {
         if !(1..=1 << 16).contains(&options.batch) {
             return Err(Error::invalid("batch", options.batch, "between 1 and 65536 samples a step"));
         }
         let lattice = data.lattice().clone();
-        let network = PublishedUNet::new(&lattice, options.seed)?;
+        let network = network_on(&lattice, options.seed)?;
+        let (covariance, schedule) = match network.is_of_links() {
+            true => {
+                let (class, classes) = momentum_classes(&lattice);
+                let covariance = data.plaquettes()?.covariance(&lattice, &class, classes);
+                (covariance, Schedule::variance_expanding_to(LARGEST_ANGLE)?)
+            }
+            false => (data.covariance()?, Schedule::variance_expanding(SIGMA)?),
+        };
         let stream = Stream::new(options.seed, 0, 0)?;
         let weights = network.layout().initial(&stream);
         Ok(PublishedTrainer {
@@ -92,8 +106,8 @@ impl PublishedTrainer {
             gradient: vec![0.0; network.layout().total()],
             training: copy(data, 0..data.training())?,
             held_out: copy(data, data.held_out())?,
-            covariance: data.covariance()?,
-            schedule: Schedule::variance_expanding(SIGMA)?,
+            covariance,
+            schedule,
             tape: PublishedTape::default(),
             loss: f64::NAN,
             lattice,
@@ -130,13 +144,19 @@ impl PublishedTrainer {
         for first in (0..self.options.batch).step_by(PART) {
             let count = PART.min(self.options.batch - first);
             self.draw(&stream, first..first + count, &mut part);
-            let Part { times, noisy, noise, output } = &mut part;
-            self.network.forward(self.adam.weights(), times, noisy, output, &mut self.tape);
-            let scale = 1.0 / (self.lattice.sites() * self.options.batch) as f64;
-            for (output, eps) in output.iter_mut().zip(&*noise) {
-                let residual = f64::from(*output) + eps;
-                loss += residual * residual * scale;
-                *output = (2.0 * residual * scale) as f32;
+            let Part { times, inputs, noise, output, .. } = &mut part;
+            self.network.forward(self.adam.weights(), times, inputs, output, &mut self.tape);
+            let scale = 1.0 / (self.lattice.values() * self.options.batch) as f64;
+            let sites = self.lattice.sites();
+            for (index, output) in output.chunks_exact_mut(sites).enumerate() {
+                // The network goes through components first, then through samples.
+                let (component, sample) = (index / count, index % count);
+                let eps = &noise[(sample * self.lattice.components() + component) * sites..][..sites];
+                for (output, eps) in output.iter_mut().zip(eps) {
+                    let residual = f64::from(*output) + eps;
+                    loss += residual * residual * scale;
+                    *output = (2.0 * residual * scale) as f32;
+                }
             }
             self.network.backward(self.adam.weights(), output, &mut self.gradient, &mut self.tape);
         }
@@ -152,8 +172,9 @@ impl PublishedTrainer {
 
     /// Times, noise and noisy fields of some samples of a step.
     fn draw(&self, stream: &Stream, samples: std::ops::Range<usize>, part: &mut Part) {
-        let sites = self.lattice.sites();
+        let sites = self.lattice.values();
         part.times.clear();
+        part.inputs.clear();
         part.noisy.clear();
         part.noise.resize(samples.len() * sites, 0.0);
         part.output.resize(samples.len() * sites, 0.0);
@@ -166,8 +187,9 @@ impl PublishedTrainer {
             let clean = &self.training[configuration * sites..(configuration + 1) * sites];
             stream.normals(Purpose::TrainingNoise, index, noise);
             part.times.push(time);
-            part.noisy.extend(clean.iter().zip(&*noise).map(|(&x, z)| (f64::from(x) + deviation * z) as f32));
+            part.noisy.extend(clean.iter().zip(&*noise).map(|(&x, z)| f64::from(x) + deviation * z));
         }
+        network_inputs(&self.network, &part.noisy, &mut part.inputs);
     }
 
     /// The score model of the averaged weights; its reverse kernels follow its error on the held-out configurations.
@@ -176,7 +198,7 @@ impl PublishedTrainer {
     /// Those of [`PublishedScore::new`] and of the evaluator.
     pub fn score(&self) -> Result<PublishedScore> {
         let new = || {
-            let network = PublishedUNet::new(&self.lattice, self.options.seed)?;
+            let network = network_on(&self.lattice, self.options.seed)?;
             let weights = self.adam.average().to_vec();
             PublishedScore::new(self.lattice.clone(), self.schedule, network, weights, &self.covariance)
         };
@@ -185,13 +207,13 @@ impl PublishedTrainer {
 
     /// <|x0_p - D_p|^2> by momentum class from the least noise of the model to the largest that matters.
     fn measure(&self, score: Arc<PublishedScore>) -> Result<PosteriorTable> {
-        let (sites, (class, classes)) = (self.lattice.sites(), momentum_classes(&self.lattice));
+        let (sites, (class, classes)) = (self.lattice.values(), momentum_classes(&self.lattice));
         let available = self.held_out.len() / sites;
         let samples = SAMPLES.min(4 * available);
         let least = libm::log(score.smallest_noise());
         let most = libm::log(largest_noise(score.covariance()).min(self.schedule.noise(1.0)));
+        let mut fourier = score.fourier();
         let mut evaluator = score.evaluator(1)?;
-        let mut fourier = LatticeFourier::new(&self.lattice);
         let (mut noise, mut denoised) = (vec![0.0; sites], vec![0.0; samples * sites]);
         let rows = (0..ROWS).map(|row| {
             let log_noise = least + (most - least) * row as f64 / (ROWS - 1) as f64;
@@ -214,6 +236,11 @@ impl PublishedTrainer {
         });
         Ok(PosteriorTable { rows: rows.collect::<Result<_>>()? })
     }
+}
+
+/// The network for the fields of a lattice.
+fn network_on(lattice: &Lattice, seed: u64) -> Result<PublishedUNet> {
+    if lattice.components() == 2 { PublishedUNet::of_links(lattice, seed) } else { PublishedUNet::new(lattice, seed) }
 }
 
 /// The configurations of a range.
@@ -247,7 +274,7 @@ mod tests {
         let (mut part, mut last) = (Part::default(), 0.0);
         trainer.draw(&trainer.stream.at_step(1), 0..16, &mut part);
         let weights = trainer.adam.average();
-        trainer.network.forward(weights, &part.times, &part.noisy, &mut part.output, &mut trainer.tape);
+        trainer.network.forward(weights, &part.times, &part.inputs, &mut part.output, &mut trainer.tape);
         part.output.iter().zip(&part.noise).for_each(|(o, z)| last += (f64::from(*o) + z).powi(2) / (16.0 * 64.0));
         println!("loss {first} to {last}, gradient {norm}");
         assert!(norm.is_finite() && last < 0.8 * first && last < 0.8, "{first} {last}");

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::lattice::Lattice;
 use crate::model::{Condition, Model, mean_by_component};
 use crate::nn::UNetShape;
-use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION, LINK_INPUTS, smallest_noise_with_reach};
+use crate::score::{INPUTS, INPUTS_WITH_MAGNETISATION, LINK_INPUTS, smallest_noise_of_kind};
 
 /// Largest noise of the forward process, in standard deviations of the widest mode of the data: a
 /// Gaussian prior of the right covariance is then indistinguishable from the data with noise.
@@ -183,7 +183,8 @@ pub(super) fn conditions(points: &[Point], names: &[String]) -> Result<Vec<Condi
 
 /// The forward process, and the range of ln sigma that it trains.
 pub(super) fn noise(points: &[Point], options: &TrainOptions) -> Result<(Schedule, (f64, f64))> {
-    let smallest = points.iter().map(|point| smallest_noise_with_reach(&point.expanded, options.reach));
+    let smallest =
+        points.iter().map(|point| smallest_noise_of_kind(&point.expanded, options.reach, point.links.is_some()));
     let smallest = smallest.fold(f64::INFINITY, f64::min);
     let range = |schedule: Schedule| (schedule, (libm::log(smallest), libm::log(schedule.noise(1.0))));
     if points.iter().any(|point| point.links.is_some()) {

@@ -27,12 +27,11 @@ use crate::action::{ActionRecord, Interrupt};
 use crate::analysis::independence_acceptance;
 use crate::diffusion::T_END;
 use crate::error::{Error, Result};
-use crate::fourier::LatticeFourier;
 use crate::kernel::Prior;
 use crate::model::{Metadata, Model};
 use crate::nn::Adjoint;
 use crate::rng::{MAX_CHAIN, Purpose, Stream};
-use crate::score::{NativeScore, Score, Team, optimal_times, smallest_noise_with_reach};
+use crate::score::{NativeScore, Score, Team, optimal_times, smallest_noise_of_kind};
 use std::sync::Mutex;
 use walk::{Level, Path, Shared, Walker, levels};
 
@@ -115,7 +114,6 @@ pub struct Refiner {
     times: Vec<f64>,
     network: Adam,
     adjoint: Adjoint<f32>,
-    fourier: LatticeFourier,
     team: Team,
     walkers: Vec<Walker>,
     /// Parts of the gradient of the weights.
@@ -153,7 +151,6 @@ impl Refiner {
             team: Team::new(options.threads)?,
             network: Adam::new(model.parameters().to_vec(), options.steps, options.adam),
             adjoint: score.network().adjoint(),
-            fourier: score.fourier(),
             metadata: Metadata { action: Some(action.clone()), ..model.metadata().clone() },
             action: action.clone(),
             even: action.is_even()?,
@@ -185,7 +182,7 @@ impl Refiner {
         let score = self.model(self.network.weights()).and_then(NativeScore::new)?;
         score.network().refresh_adjoint(score.model().parameters(), &mut self.adjoint);
         let times = self.jittered_times(&score);
-        let levels = levels(&score, &times, &mut self.fourier)?;
+        let levels = levels(&score, &times)?;
         let prior = Prior::new(&score, times[times.len() - 1]);
         self.walk(&score, &levels, &prior)?;
         let factors = self.factors()?;
@@ -339,7 +336,7 @@ impl Refiner {
         let mut model = self.model(self.network.average())?;
         model.metadata_mut().training.steps += self.network.steps();
         if self.network.steps() > 0 {
-            let smallest = smallest_noise_with_reach(&model.covariance()?, model.metadata().network.reach);
+            let smallest = smallest_noise_of_kind(&model.covariance()?, model.metadata().network.reach, false);
             let range = (libm::log(smallest), libm::log(model.metadata().schedule.noise(T_END)));
             let generated = if self.data.is_none() { Some(self.generated(&model)?) } else { None };
             let data = self.data.as_ref().or(generated.as_ref()).ok_or(Error::Internal("data to measure".into()))?;

@@ -151,7 +151,7 @@ impl Worker {
         gaussian.multiplier(sigma, &mut self.multiplier);
         gaussian.denoise(&mut self.modes, &self.multiplier, sigma, &self.noisy, &mut self.filtered);
         let factors = shared.factors(sigma);
-        factors.fill(&self.noisy, &self.filtered, &mut self.inputs);
+        factors.fill(&self.noisy, &self.filtered, self.modes.links(), &mut self.inputs);
         let network = &shared.point.network;
         network.embedding().forward(shared.weights, log_noise, &shared.point.conditions, &mut self.embedding);
         network.forward(shared.weights, &self.embedding, &self.inputs, &mut self.output, &mut self.tape);

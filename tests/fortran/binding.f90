@@ -23,6 +23,7 @@ program binding
   call models(trim(file))
   call program_trains()
   call approximate_tools()
+  call reports_and_statistics()
   call gauge_theory()
   write (*, '(a, i0, a, i0, a)') 'fortran: ', counted, ' checks, ', failures, ' failures'
   if (failures > 0 .or. counted < 60) error stop 1

@@ -3,7 +3,93 @@ module tools
   use checks
   implicit none
 
+  !> <x^2> - <x>^2; stops with `code`.
+  type, extends(stoq_of_means) :: variance_of
+    integer :: code = 0, calls = 0
+  contains
+    procedure :: evaluate => evaluate_variance
+  end type variance_of
+
 contains
+
+  subroutine evaluate_variance(self, means, value, code)
+    class(variance_of), intent(inout) :: self
+    real(c_double), intent(in) :: means(:)
+    real(c_double), intent(inout) :: value
+    integer, intent(inout) :: code
+    self%calls = self%calls + 1
+    code = self%code
+    value = means(2) - means(1)**2
+  end subroutine evaluate_variance
+
+  !> A report and statistics of numbers without correlations: x = +-1, +-3 in the order of an irrational rotation.
+  subroutine reports_and_statistics()
+    integer, parameter :: count = 3000
+    real(c_double) :: phi(4, 4), series(count, 2), probabilities(2), errors(2), effective, p, distance
+    type(stoq_statistics_report) :: report, other
+    type(stoq_report_options_t) :: options
+    type(stoq_statistics_options_t) :: chosen
+    type(stoq_estimate_t) :: found, twice
+    type(variance_of) :: variance
+    character(:), allocatable :: text
+    character(256) :: errmsg
+    integer :: i, site, stat, method
+    do i = 1, count
+      series(i, 1) = 2 * floor(4 * modulo(i * 0.7548776662466927_c_double + i * (i + 1) * 0.31830988618379067_c_double, &
+        1.0_c_double)) - 3
+      series(i, 2) = series(i, 1)**2
+    end do
+    call stoq_defaults(options)
+    options%symmetry = STOQ_SYMMETRY_EVEN
+    call report%create(stoq_layout(phi), 'first, last', options)
+    call other%create(stoq_layout(phi), 'first,last', options)
+    do i = 1, count / 2
+      phi = reshape([(series(1 + modulo(i * 17 + site * 173, count), 1), site=1, 16)], [4, 4])
+      call report%push(phi, [phi(1, 1), phi(4, 4)])
+      call other%push(phi(4:1:-1, :), [phi(1, 1), phi(4, 4)], stat, errmsg)
+      call check(i > 1 .or. stat == STOQ_SHAPE_MISMATCH, 'another layout is refused')
+      if (modulo(i, 2) == 0) call other%push(phi, [phi(1, 1), phi(4, 4)])
+    end do
+    call report%set_exact('kappa2', 5.0_c_double)
+    call report%observable('kappa2', found)
+    call check(abs(found%value - 5) < 0.2 .and. abs(found%z * found%error - (found%value - 5)) < 1e-12, 'kappa_2')
+    call report%observable('first', found)
+    call check(abs(found%value) < 0.2 .and. found%window_closed > 0.5, 'an observable of the program')
+    call report%merge(other)
+    call report%end_chain()
+    call report%json(text)
+    call check(index(text, '"configurations":2250') > 0 .and. index(text, '"chains":2') > 0, 'JSON of a report')
+    call report%text(text)
+    call check(index(text, 'chi_connected') > 0, 'text of a report')
+    call report%observable('nothing', found, stat, errmsg)
+    call fails(stat, errmsg, STOQ_INVALID_ARGUMENT, 'nothing')
+    call report%push(phi, stat=stat, errmsg=errmsg)
+    call fails(stat, errmsg, STOQ_SHAPE_MISMATCH, 'own')
+    call stoq_series_estimate(series(:, 1:1), found)
+    call stoq_series_estimate(series(:, 1:1), twice, [count / 3, count - count / 3])
+    call check(abs(found%value - sum(series(:, 1)) / count) < 1e-12 .and. found%error > 0, 'a mean')
+    call check(abs(found%value - twice%value) < 1e-12 .and. abs(twice%error / found%error - 1) < 0.3, 'two chains')
+    call stoq_defaults(chosen)
+    do method = STOQ_STATISTICS_GAMMA, STOQ_STATISTICS_BOOTSTRAP
+      chosen%method = int(method, c_int32_t)
+      call stoq_series_estimate(series, found, function=variance, options=chosen)
+      call check(abs(found%value - 5) < 0.3 .and. found%error > 0.01 .and. found%error < 0.2, 'a variance')
+    end do
+    variance%code = -8
+    call stoq_series_estimate(series, found, function=variance, stat=stat, errmsg=errmsg)
+    call fails(stat, errmsg, STOQ_CALLBACK_STOPPED, '-8')
+    call check(variance%calls > 1000, 'a function that is asked again and again')
+    call stoq_histogram(series(:, 1), [-4.0_c_double, 0.0_c_double, 2.0_c_double], probabilities, errors, &
+      effective_values=effective)
+    call check(abs(probabilities(1) - 0.5) < 0.05 .and. abs(probabilities(2) - 0.25) < 0.05 .and. effective > 1000, &
+      'a histogram')
+    call stoq_two_sample(series(:, 1), 2 * series(:, 1), p, distance)
+    call check(p < 1e-6 .and. distance > 0.2, 'two laws')
+    call stoq_two_sample(series(:, 1), series(:, 1), p, edges=[-4.0_c_double, 0.0_c_double, 2.0_c_double])
+    call check(abs(p - 1) < 1e-12, 'one law')
+    call stoq_two_sample(series(:, 1), series(:, 1), p, first_lengths=[5], stat=stat, errmsg=errmsg)
+    call fails(stat, errmsg, STOQ_SHAPE_MISMATCH, 'lengths')
+  end subroutine reports_and_statistics
 
   subroutine models(file)
     character(*), intent(in) :: file

@@ -358,6 +358,49 @@ def gauge_theory():
     raises(stoq.Error, "axis", stoq.u1.polyakov_loop, Layout.of(links, components=True), links, 2)
 
 
+def reports_and_statistics():
+    """White noise in one report and in two that are merged; an AR(1) series with tau_int = 5/2. At 4 sigma."""
+    rng = np.random.default_rng(1)
+    fields = rng.normal(size=(2000, 4, 4))
+    layout, own = Layout((4, 4)), fields[:, :1, 0]
+    made = [stoq.Report(layout, ["first"], symmetry=stoq.Symmetry.EVEN, threads=2) for _ in range(3)]
+    for part in (fields[:1000], fields[1000:]):
+        made[0].push_many(part, part[:, :1, 0])
+        made[0].end_chain()
+    for number, field in enumerate(fields):
+        made[1 + number // 1000].push(field, own[number])
+    made[1].merge(made[2])
+    made[0].set_exact("chi2", 1.0)
+    chi2, first = made[0]["chi2"], made[0]["first"]
+    check(abs(chi2.z) < 4 and math.isnan(first.z) and abs(first.value) < 4 * first.error, chi2)
+    check(abs(chi2.error - made[1]["chi2"].error) < 1e-10 and abs(chi2.tau_int - 0.5) < 0.1)
+    check(made[0].json()["chains"] == 2 and str(made[0]).startswith("2000 configurations in 2 chains"))
+    raises(stoq.Error, "name", made[0].__getitem__, "nothing")
+    raises(stoq.Error, "own", made[0].push, fields[0])
+    raises(stoq.Error, "names", stoq.Report, layout, ["chi2"])
+
+    a, chains = 2 / 3, []
+    for _ in range(2):
+        x = rng.normal(size=3000)
+        for i in range(1, len(x)):
+            x[i] = a * x[i - 1] + math.sqrt(1 - a * a) * x[i]
+        chains.append(x)
+    mean = stoq.estimate(chains)
+    check(abs(mean.value) < 4 * mean.error and abs(mean.tau_int - 2.5) < 4 * mean.tau_int_error, mean)
+    exact = math.sqrt(2 / 6000 * (1 + a * a) / (1 - a * a))
+    pairs = [np.stack([x, x * x]) for x in chains]
+    for method in stoq.StatisticsMethod:
+        found = stoq.estimate(pairs, lambda m: m[1] - m[0] ** 2, method=method)
+        check(abs(found.value - 1) < 4 * exact and abs(found.error / exact - 1) < 0.25, found)
+    raises(ZeroDivisionError, "", stoq.estimate, pairs, lambda m: 1 / 0)
+    cells = stoq.histogram(chains, [-1, 0, 1])
+    check(abs(cells.probabilities[1] - 0.3413) < 4 * cells.errors[1] and cells.effective_values < 6000, cells)
+    wider = 1.3 * np.concatenate(chains)
+    check(stoq.two_sample(*chains).p_value > 3e-4 and stoq.two_sample(chains, wider).p_value < 1e-2)
+    check(stoq.two_sample(chains, wider, edges=np.arange(-2.0, 3.0)).p_value < 1e-2)
+    raises(stoq.Error, "observables", stoq.histogram, pairs, [0, 1])
+
+
 def a_missing_library_is_said():
     for given, word in [("/nowhere/libstoq.so", "STOQ_LIBRARY = /nowhere"), (sys.executable, "STOQ_LIBRARY")]:
         run = subprocess.run([sys.executable, "-c", "import stoq"], env={**os.environ, "STOQ_LIBRARY": given},
@@ -376,6 +419,7 @@ def main():
     callables_live_as_long_as_needed()
     approximate_tools()
     gauge_theory()
+    reports_and_statistics()
     a_missing_library_is_said()
     print(f"binding: {checks.passed} checks passed")
 

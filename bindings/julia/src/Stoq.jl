@@ -26,8 +26,9 @@ module Stoq
 
 import Libdl
 
-export Action, Chain, ComplexLangevin, Cumulants, FokkerPlanck, Generator, Layout, Model, Schedule, Trainer
-export Reject, StoqError, TrainReport
+export Action, Chain, ComplexLangevin, Cumulants, FokkerPlanck, Generator, Layout, Model, Report, Schedule, Trainer
+export Estimate, Reject, StoqError, TrainReport
+export end_chain!, histogram, push_many!, set_exact!, two_sample
 export host_action, phi4_action, three_peak_action, toy_action, two_peak_action, u1_action
 export even_odd_layout, site_layout
 export free_field_model, gaussian_model, three_peak_model, toy_model, two_peak_model
@@ -43,10 +44,12 @@ include("model.jl")
 include("chain.jl")
 include("trainer.jl")
 include("approximate.jl")
+include("statistics.jl")
 include("u1.jl")
 
 for constants in (Status, AsInFile, Scheme, Engine, NetworkOutput, NetworkTime, ChannelOrder, Kernel, Drift, Integrator,
-                  Grid, Outcome, NetworkSize, GeneratorMethod, Ending, Correction, Trace, Coordinates, Symmetry)
+                  Grid, Outcome, NetworkSize, GeneratorMethod, Ending, Correction, Trace, Coordinates, Symmetry,
+                  FieldKind, StatisticsMethod, TwoSample)
     for constant in instances(constants)
         @eval export $(Symbol(constant))
     end

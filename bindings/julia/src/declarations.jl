@@ -129,6 +129,22 @@ end
     STOQ_SYMMETRY_EVEN = 1
 end
 
+@enum FieldKind::Int32 begin
+    STOQ_FIELD_SCALAR = 0
+    STOQ_FIELD_LINKS = 1
+end
+
+@enum StatisticsMethod::Int32 begin
+    STOQ_STATISTICS_GAMMA = 1
+    STOQ_STATISTICS_JACKKNIFE = 2
+    STOQ_STATISTICS_BOOTSTRAP = 3
+end
+
+@enum TwoSample::Int32 begin
+    STOQ_TWO_SAMPLE_KOLMOGOROV = 1
+    STOQ_TWO_SAMPLE_CHI_SQUARED = 2
+end
+
 const stoq_status_t = Int32
 const stoq_scheme_t = Int32
 const stoq_engine_t = Int32
@@ -147,6 +163,9 @@ const stoq_correction_t = Int32
 const stoq_trace_t = Int32
 const stoq_coordinates_t = Int32
 const stoq_symmetry_t = Int32
+const stoq_field_kind_t = Int32
+const stoq_statistics_method_t = Int32
+const stoq_two_sample_t = Int32
 
 abstract type stoq_action_t end
 abstract type stoq_chain_t end
@@ -154,6 +173,7 @@ abstract type stoq_complex_langevin_t end
 abstract type stoq_cumulants_t end
 abstract type stoq_generator_t end
 abstract type stoq_model_t end
+abstract type stoq_report_t end
 abstract type stoq_trainer_t end
 abstract type stoq_u1_exact_t end
 
@@ -310,6 +330,43 @@ struct stoq_fokker_planck_options_t
     variance::Cdouble
 end
 
+struct stoq_estimate_t
+    struct_size::Csize_t
+    value::Cdouble
+    error::Cdouble
+    error_of_error::Cdouble
+    tau_int::Cdouble
+    tau_int_error::Cdouble
+    window::Cdouble
+    window_closed::Cdouble
+    bin_correlation::Cdouble
+    low::Cdouble
+    high::Cdouble
+    argument::Cdouble
+    exact::Cdouble
+    z::Cdouble
+end
+
+struct stoq_report_options_t
+    struct_size::Csize_t
+    kind::stoq_field_kind_t
+    symmetry::stoq_symmetry_t
+    bins::UInt32
+    threads::UInt32
+    histogram_cells::UInt32
+    reserved::UInt32
+    histogram_low::Cdouble
+    histogram_high::Cdouble
+end
+
+struct stoq_statistics_options_t
+    struct_size::Csize_t
+    method::stoq_statistics_method_t
+    resamplings::UInt32
+    block::UInt64
+    seed::UInt64
+end
+
 @callbacks begin
     stoq_action_callback_t(user::Ptr{Cvoid}, field::Ptr{Cdouble}, values::Csize_t, action::Ptr{Cdouble})::Int32
     stoq_destructor_t(user::Ptr{Cvoid})::Cvoid
@@ -319,6 +376,7 @@ end
         change::Ptr{Cdouble}
     )::Int32
     stoq_progress_callback_t(user::Ptr{Cvoid}, report::Ptr{stoq_train_report_t})::Int32
+    stoq_function_callback_t(user::Ptr{Cvoid}, means::Ptr{Cdouble}, count::Csize_t, value::Ptr{Cdouble})::Int32
 end
 
 @functions begin
@@ -506,5 +564,43 @@ end
     stoq_fokker_planck_backward(
         model::Ptr{stoq_model_t}, options::Ptr{stoq_fokker_planck_options_t}, from::Cdouble, to::Cdouble,
         density::Ptr{Cdouble}, result::Ptr{Cdouble}
+    )::stoq_status_t
+    stoq_estimate_init(estimate::Ptr{stoq_estimate_t})::stoq_status_t
+    stoq_report_options_init(options::Ptr{stoq_report_options_t})::stoq_status_t
+    stoq_report_new(
+        layout::Ptr{stoq_layout_t}, options::Ptr{stoq_report_options_t}, names::Cstring,
+        report::Ptr{Ptr{stoq_report_t}}
+    )::stoq_status_t
+    stoq_report_push(report::Ptr{stoq_report_t}, field::Ptr{Cdouble}, own::Ptr{Cdouble})::stoq_status_t
+    stoq_report_push_many(
+        report::Ptr{stoq_report_t}, count::Csize_t, fields::Ptr{Cdouble}, own::Ptr{Cdouble}
+    )::stoq_status_t
+    stoq_report_end_chain(report::Ptr{stoq_report_t})::stoq_status_t
+    stoq_report_merge(report::Ptr{stoq_report_t}, other::Ptr{stoq_report_t})::stoq_status_t
+    stoq_report_set_exact(report::Ptr{stoq_report_t}, name::Cstring, exact::Cdouble)::stoq_status_t
+    stoq_report_observable(
+        report::Ptr{stoq_report_t}, name::Cstring, estimate::Ptr{stoq_estimate_t}
+    )::stoq_status_t
+    stoq_report_json(
+        report::Ptr{stoq_report_t}, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t}
+    )::stoq_status_t
+    stoq_report_text(
+        report::Ptr{stoq_report_t}, buffer::Ptr{UInt8}, capacity::Csize_t, needed::Ptr{Csize_t}
+    )::stoq_status_t
+    stoq_report_free(report::Ptr{stoq_report_t})::Cvoid
+    stoq_statistics_options_init(options::Ptr{stoq_statistics_options_t})::stoq_status_t
+    stoq_statistics_estimate(
+        options::Ptr{stoq_statistics_options_t}, chains::Csize_t, lengths::Ptr{Csize_t}, observables::Csize_t,
+        series::Ptr{Cdouble}, of_means::stoq_function_callback_t, user::Ptr{Cvoid},
+        estimate::Ptr{stoq_estimate_t}
+    )::stoq_status_t
+    stoq_statistics_histogram(
+        chains::Csize_t, lengths::Ptr{Csize_t}, series::Ptr{Cdouble}, cells::Csize_t, edges::Ptr{Cdouble},
+        probabilities::Ptr{Cdouble}, errors::Ptr{Cdouble}, effective_values::Ptr{Cdouble}
+    )::stoq_status_t
+    stoq_statistics_two_sample(
+        test::stoq_two_sample_t, first_chains::Csize_t, first_lengths::Ptr{Csize_t}, first_series::Ptr{Cdouble},
+        second_chains::Csize_t, second_lengths::Ptr{Csize_t}, second_series::Ptr{Cdouble}, cells::Csize_t,
+        edges::Ptr{Cdouble}, statistic::Ptr{Cdouble}, p_value::Ptr{Cdouble}
     )::stoq_status_t
 end

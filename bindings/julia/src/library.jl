@@ -139,6 +139,7 @@ free(pointer::Ptr{stoq_complex_langevin_t}) = stoq_complex_langevin_free(pointer
 free(pointer::Ptr{stoq_cumulants_t}) = stoq_cumulants_free(pointer)
 free(pointer::Ptr{stoq_generator_t}) = stoq_generator_free(pointer)
 free(pointer::Ptr{stoq_model_t}) = stoq_model_free(pointer)
+free(pointer::Ptr{stoq_report_t}) = stoq_report_free(pointer)
 free(pointer::Ptr{stoq_trainer_t}) = stoq_trainer_free(pointer)
 
 """The handle that a function of the library makes."""
@@ -156,7 +157,7 @@ const CHOICES = Dict{Symbol, Type}(
     :kernel => Kernel, :grid => Grid, :drift => Drift, :integrator => Integrator, :scheme => Scheme,
     :size => NetworkSize, :method => GeneratorMethod, :ending => Ending, :correction => Correction,
     :trace => Trace, :coordinates => Coordinates, :engine => Engine, :output => NetworkOutput,
-    :time => NetworkTime, :channels => ChannelOrder,
+    :time => NetworkTime, :channels => ChannelOrder, :kind => FieldKind, :symmetry => Symmetry,
 )
 
 # Those that the file of a network may say.

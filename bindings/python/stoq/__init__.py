@@ -31,6 +31,7 @@ from ._library import (
     Ending,
     Engine,
     Error,
+    FieldKind,
     Grid,
     Integrator,
     Kernel,
@@ -40,13 +41,16 @@ from ._library import (
     Reject,
     Scheme,
     Size,
+    StatisticsMethod,
     Status,
     Symmetry,
     Time,
     Trace,
+    TwoSample,
     version,
 )
 from ._model import Model, Schedule
+from ._statistics import Estimate, Histogram, Report, TwoSampleTest, estimate, histogram, two_sample
 from ._trainer import Trainer, TrainReport
 from .export import export
 

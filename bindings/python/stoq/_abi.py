@@ -73,6 +73,13 @@ CONSTANTS = {
     "STOQ_COORDINATES_PLAIN": 2,
     "STOQ_SYMMETRY_NONE": 0,
     "STOQ_SYMMETRY_EVEN": 1,
+    "STOQ_FIELD_SCALAR": 0,
+    "STOQ_FIELD_LINKS": 1,
+    "STOQ_STATISTICS_GAMMA": 1,
+    "STOQ_STATISTICS_JACKKNIFE": 2,
+    "STOQ_STATISTICS_BOOTSTRAP": 3,
+    "STOQ_TWO_SAMPLE_KOLMOGOROV": 1,
+    "STOQ_TWO_SAMPLE_CHI_SQUARED": 2,
     "STOQ_SIZE_TINY": 1,
     "STOQ_SIZE_SMALL": 2,
     "STOQ_SIZE_BASE": 3,
@@ -255,6 +262,49 @@ class TrainReport(ctypes.Structure):
     ]
 
 
+class Estimate(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("value", c_double),
+        ("error", c_double),
+        ("error_of_error", c_double),
+        ("tau_int", c_double),
+        ("tau_int_error", c_double),
+        ("window", c_double),
+        ("window_closed", c_double),
+        ("bin_correlation", c_double),
+        ("low", c_double),
+        ("high", c_double),
+        ("argument", c_double),
+        ("exact", c_double),
+        ("z", c_double),
+    ]
+
+
+class ReportOptions(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("kind", c_int32),
+        ("symmetry", c_int32),
+        ("bins", c_uint32),
+        ("threads", c_uint32),
+        ("histogram_cells", c_uint32),
+        ("reserved", c_uint32),
+        ("histogram_low", c_double),
+        ("histogram_high", c_double),
+    ]
+
+
+class StatisticsOptions(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("method", c_int32),
+        ("resamplings", c_uint32),
+        ("block", c_uint64),
+        ("seed", c_uint64),
+    ]
+
+
 STRUCTS = {
     "stoq_layout_t": Layout,
     "stoq_schedule_t": Schedule,
@@ -267,6 +317,9 @@ STRUCTS = {
     "stoq_fokker_planck_options_t": FokkerPlanckOptions,
     "stoq_train_options_t": TrainOptions,
     "stoq_train_report_t": TrainReport,
+    "stoq_estimate_t": Estimate,
+    "stoq_report_options_t": ReportOptions,
+    "stoq_statistics_options_t": StatisticsOptions,
 }
 
 # Pointers to data and handles are c_void_p: addresses of arrays, and what c_void_p holds.
@@ -275,6 +328,7 @@ ForceCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t, c_void_p
 LocalChangeCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t, c_ssize_t, c_double, c_void_p)
 Destructor = ctypes.CFUNCTYPE(None, c_void_p)
 ProgressCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(TrainReport))
+FunctionCallback = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t, c_void_p)
 
 CALLBACKS = {
     "stoq_action_callback_t": ActionCallback,
@@ -282,6 +336,7 @@ CALLBACKS = {
     "stoq_local_change_callback_t": LocalChangeCallback,
     "stoq_destructor_t": Destructor,
     "stoq_progress_callback_t": ProgressCallback,
+    "stoq_function_callback_t": FunctionCallback,
 }
 
 _layout, _schedule = POINTER(Layout), POINTER(Schedule)
@@ -372,6 +427,52 @@ FUNCTIONS = {
     "stoq_cumulants_merge": (c_int32, [c_void_p, c_void_p]),
     "stoq_cumulants_estimate": (c_int32, [c_void_p, c_int32, c_void_p, c_void_p, c_void_p]),
     "stoq_cumulants_free": (None, [c_void_p]),
+    "stoq_estimate_init": (c_int32, [POINTER(Estimate)]),
+    "stoq_report_options_init": (c_int32, [POINTER(ReportOptions)]),
+    "stoq_report_new": (c_int32, [_layout, POINTER(ReportOptions), c_char_p, c_void_p]),
+    "stoq_report_push": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "stoq_report_push_many": (c_int32, [c_void_p, c_size_t, c_void_p, c_void_p]),
+    "stoq_report_end_chain": (c_int32, [c_void_p]),
+    "stoq_report_merge": (c_int32, [c_void_p, c_void_p]),
+    "stoq_report_set_exact": (c_int32, [c_void_p, c_char_p, c_double]),
+    "stoq_report_observable": (c_int32, [c_void_p, c_char_p, POINTER(Estimate)]),
+    "stoq_report_json": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
+    "stoq_report_text": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
+    "stoq_report_free": (None, [c_void_p]),
+    "stoq_statistics_options_init": (c_int32, [POINTER(StatisticsOptions)]),
+    "stoq_statistics_estimate": (
+        c_int32,
+        [
+            POINTER(StatisticsOptions),
+            c_size_t,
+            c_void_p,
+            c_size_t,
+            c_void_p,
+            FunctionCallback,
+            c_void_p,
+            POINTER(Estimate),
+        ],
+    ),
+    "stoq_statistics_histogram": (
+        c_int32,
+        [c_size_t, c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_void_p, c_void_p],
+    ),
+    "stoq_statistics_two_sample": (
+        c_int32,
+        [
+            c_int32,
+            c_size_t,
+            c_void_p,
+            c_void_p,
+            c_size_t,
+            c_void_p,
+            c_void_p,
+            c_size_t,
+            c_void_p,
+            c_void_p,
+            c_void_p,
+        ],
+    ),
     "stoq_u1_wilson_loop": (c_int32, [_layout, c_void_p, c_size_t, c_size_t, c_void_p]),
     "stoq_u1_charge": (c_int32, [_layout, c_void_p, c_void_p]),
     "stoq_u1_polyakov_loop": (c_int32, [_layout, c_void_p, c_uint32, c_void_p, c_void_p]),

@@ -40,6 +40,9 @@ Correction = _enum("Correction", "STOQ_CORRECTION_")
 Trace = _enum("Trace", "STOQ_TRACE_")
 Coordinates = _enum("Coordinates", "STOQ_COORDINATES_")
 Symmetry = _enum("Symmetry", "STOQ_SYMMETRY_")
+FieldKind = _enum("FieldKind", "STOQ_FIELD_")
+StatisticsMethod = _enum("StatisticsMethod", "STOQ_STATISTICS_")
+TwoSample = _enum("TwoSample", "STOQ_TWO_SAMPLE_")
 Size = _enum("Size", "STOQ_SIZE_")
 
 

@@ -1,7 +1,7 @@
 //! Cumulants with jackknife errors.
 
-use super::bins::{Bin, Bins};
 use super::{CumulantAccumulator, MAX_ORDER, Symmetry};
+use crate::analysis::bins::{Bin, Bins};
 use crate::analysis::jackknife::{JackknifeEstimate, jackknife};
 use crate::error::{Error, Result, require_finite};
 
@@ -58,6 +58,12 @@ impl BinnedCumulants {
         Ok(BinnedCumulants { bins: Bins::new(bins) })
     }
 
+    /// Adds one configuration whose sums are known already.
+    pub(in crate::analysis) fn push_accumulated(&mut self, configuration: &CumulantAccumulator) {
+        self.bins.current().0.merge(configuration);
+        self.bins.advance(1);
+    }
+
     /// Adds the values of one configuration (or batch) as a unit. An empty one changes nothing.
     ///
     /// # Errors
@@ -92,6 +98,12 @@ impl BinnedCumulants {
     /// Appends the bins of another chain or worker, taken to be independent of this one.
     pub fn merge(&mut self, other: &Self) {
         self.bins.append(&other.bins);
+    }
+
+    /// The same data in at most `most` bins, at least 2: for errors when the bins are short against the
+    /// autocorrelation.
+    pub fn joined(&self, most: usize) -> Self {
+        BinnedCumulants { bins: self.bins.joined(most.max(2)) }
     }
 
     /// Number of values.

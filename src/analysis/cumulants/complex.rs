@@ -1,8 +1,8 @@
 //! Moments and cumulants of a complex variable whose law is even, z -> -z: complex Langevin.
 
-use super::bins::{Bin, Bins};
 use super::k_statistics::k_statistic;
 use super::{Compensated, MAX_ORDER, Symmetry};
+use crate::analysis::bins::{Bin, Bins};
 use crate::analysis::jackknife::{Jackknife, JackknifeEstimate, jackknife};
 use crate::error::{Error, Result, require_finite, require_length};
 use rustfft::num_complex::Complex64;

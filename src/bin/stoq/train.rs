@@ -126,8 +126,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     Ok(record.write(global)?)
 }
 
-/// The report card on the held-out configurations of the first set, into the model file; none where there are too
-/// few, and none of link angles.
+/// The report card on the held-out configurations of the first set, into the model file; none where there are too few.
 fn finish_card(
     global: &Global,
     options: &Options,
@@ -137,13 +136,6 @@ fn finish_card(
 ) -> Result<Option<ReportCard>, Failure> {
     let values = model.lattice()?.values();
     if options.proposals < FEWEST_PROPOSALS || held_out.len() < FEWEST_HELD_OUT * values {
-        return Ok(None);
-    }
-    if model.metadata().plaquettes.is_some() {
-        say(
-            global,
-            "no report card of link angles: see stoq chain u1 --model, which has exact values beside every observable",
-        );
         return Ok(None);
     }
     let card = card::compute(global, &model, held_out, (&[40], options.proposals), stop)?;
@@ -318,9 +310,8 @@ fn report(global: &Global, options: &Options, model: &Model, stop: &AtomicBool) 
 
 /// Looks whether the data are in equilibrium, and warns if not: a model learns the law of its data, right or wrong.
 fn examine(global: &Global, data: &Dataset, action: Option<&ActionRecord>) -> Result<EquilibriumReport, Failure> {
-    let mut action = action.map(|action| action.build(data.lattice())).transpose()?;
-    let report = match &mut action {
-        Some(action) => Equilibrium::check(data, Some(&mut **action))?,
+    let report = match action {
+        Some(action) => Equilibrium::check_theory(data, action)?,
         None => Equilibrium::check(data, None)?,
     };
     if !global.quiet {

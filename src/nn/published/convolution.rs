@@ -1,8 +1,8 @@
-//! Convolutions of 3x3 with a ring of zeros, and their adjoints: the transposed convolutions.
+//! Convolutions of 3x3 with a ring of zeros or periodic, and their adjoints: the transposed convolutions.
 //!
 //! From the fine lattice to the coarse one, stride s,
 //!
-//!   y_o(i, j) = sum_(c, k, l) w\[o\]\[c\]\[k\]\[l\] x_c(s i + k - 1, s j + l - 1),   x = 0 outside,
+//!   y_o(i, j) = sum_(c, k, l) w\[o\]\[c\]\[k\]\[l\] x_c(s i + k - 1, s j + l - 1),   x = 0 outside, or periodic,
 //!
 //! as a matrix product with the unfolded input. Its adjoint from coarse to fine is what is called a transposed
 //! convolution (padding 1, and `output_padding` 1 for s = 2). Fields are `[channel][sample][site]`.
@@ -17,6 +17,7 @@ pub(super) struct PaddedConvolution {
     stride: usize,
     pub fine_channels: usize,
     pub coarse_channels: usize,
+    periodic: bool,
 }
 
 /// One tap: offsets less one, and the coarse rows and columns whose neighbour there lies on the lattice.
@@ -29,7 +30,12 @@ struct Tap {
 impl PaddedConvolution {
     /// Extents must be divisible by the stride.
     pub fn new(fine: [usize; 2], stride: usize, fine_channels: usize, coarse_channels: usize) -> Self {
-        PaddedConvolution { fine, stride, fine_channels, coarse_channels }
+        PaddedConvolution { fine, stride, fine_channels, coarse_channels, periodic: false }
+    }
+
+    /// Periodic in place of zeros outside.
+    pub fn periodic(self, periodic: bool) -> Self {
+        PaddedConvolution { periodic, ..self }
     }
 
     pub fn coarse_extents(&self) -> [usize; 2] {
@@ -55,12 +61,22 @@ impl PaddedConvolution {
         Tap { rows: inside(0), columns: inside(1), offset }
     }
 
-    /// Calls `visit(first coarse site, first fine site)` for every row of a tap.
-    fn rows(&self, tap: &Tap, mut visit: impl FnMut(usize, usize)) {
-        for row in tap.rows.clone() {
-            let fine_row = self.stride * row + tap.offset[0] - 1;
-            let fine_column = self.stride * tap.columns.start + tap.offset[1] - 1;
-            visit(row * self.coarse_extents()[1] + tap.columns.start, fine_row * self.fine[1] + fine_column);
+    /// Calls `visit(first coarse site, first fine site, sites)` for every row of a tap.
+    fn rows(&self, tap: &Tap, mut visit: impl FnMut(usize, usize, usize)) {
+        let [height, width] = self.coarse_extents();
+        let rows = if self.periodic { 0..height } else { tap.rows.clone() };
+        for row in rows {
+            let fine_row = (self.stride * row + tap.offset[0] + self.fine[0] - 1) % self.fine[0];
+            let (to, from) = (row * width, fine_row * self.fine[1]);
+            let columns = &tap.columns;
+            visit(to + columns.start, from + self.stride * columns.start + tap.offset[1] - 1, columns.len());
+            // The one column whose neighbour lies around the lattice.
+            if self.periodic && columns.start > 0 {
+                visit(to, from + self.fine[1] - 1, 1);
+            }
+            if self.periodic && columns.end < width {
+                visit(to + width - 1, from, 1);
+            }
         }
     }
 
@@ -73,8 +89,8 @@ impl PaddedConvolution {
             let (channel, tap) = (index / TAPS, self.tap(index % TAPS));
             let samples = fine[channel * (row / coarse) * v..].chunks_exact(v);
             for (columns, fine) in columns.chunks_exact_mut(coarse).zip(samples) {
-                self.rows(&tap, |to, from| {
-                    let to = &mut columns[to..to + tap.columns.len()];
+                self.rows(&tap, |to, from, count| {
+                    let to = &mut columns[to..to + count];
                     if self.stride == 1 {
                         to.copy_from_slice(&fine[from..from + to.len()]);
                     } else {
@@ -94,8 +110,8 @@ impl PaddedConvolution {
             let (channel, tap) = (index / TAPS, self.tap(index % TAPS));
             let samples = fine[channel * (row / coarse) * v..].chunks_exact_mut(v);
             for (columns, fine) in columns.chunks_exact(coarse).zip(samples) {
-                self.rows(&tap, |from, to| {
-                    let from = &columns[from..from + tap.columns.len()];
+                self.rows(&tap, |from, to, count| {
+                    let from = &columns[from..from + count];
                     fine[to..].iter_mut().step_by(self.stride).zip(from).for_each(|(to, &x)| *to += x);
                 });
             }

@@ -16,7 +16,9 @@ impl PublishedUNet {
         tape: &mut PublishedTape<T>,
     ) {
         let batch = tape.batch;
-        out_gradient.iter().for_each(|&g| gradient[self.bias.start] += g);
+        for (g, bias) in out_gradient.chunks_exact(batch * self.sites).zip(self.bias.clone()) {
+            g.iter().for_each(|&g| gradient[bias] += g);
+        }
         let mut embedding = vec![T::from_f64(0.0); tape.embedding.len()];
         let mut stages: Vec<Vec<T>> = tape.stages.iter().map(|s| vec![T::from_f64(0.0); s.output.len()]).collect();
         let mut input = vec![];
@@ -81,7 +83,7 @@ impl PublishedUNet {
     }
 
     /// Changes of the output along `directions` of the field, `[direction][site]` both, after
-    /// [`PublishedUNet::forward`] of a single field with the same weights and tape.
+    /// [`PublishedUNet::forward`] of a single scalar field with the same weights and tape.
     pub fn tangent<T: MatrixReal>(
         &self,
         parameters: &[T],

@@ -93,7 +93,12 @@ pub struct PublishedUNet {
     finishes: Vec<Finish>,
     bias: Range<usize>,
     sites: usize,
+    /// Fields that go in and come out.
+    fields: [usize; 2],
 }
+
+/// Fields that the network of link angles reads, the cosines and sines of both links of a site, and those that it returns.
+const LINK_FIELDS: [usize; 2] = [4, 2];
 
 /// Which earlier stage is concatenated to the input of layer `index`.
 fn skip(index: usize) -> Option<usize> {
@@ -112,13 +117,35 @@ impl PublishedUNet {
             let found = format!("{extents:?} with {} components", lattice.components());
             return Err(Error::invalid("lattice of the published network", found, "two extents divisible by 8"));
         }
+        Self::with_fields([extents[0], extents[1]], [1, 1], false, seed)
+    }
+
+    /// The same network for link angles, on which Zhu, Aarts, Wang, Zhou, Wang (arXiv:2502.05504) use one of its kind: it reads
+    /// the cosines and sines of the angles and returns two fields, with periodic padding. It knows nothing of gauge
+    /// transformations.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] unless the lattice has rank 2, two components and extents divisible by 8.
+    pub fn of_links(lattice: &Lattice, seed: u64) -> Result<Self> {
+        let extents = lattice.extents();
+        let fits = extents.len() == 2 && lattice.components() == 2 && extents.iter().all(|n| n % COARSEST == 0);
+        if !fits {
+            let found = format!("{extents:?} with {} components", lattice.components());
+            let expected = "two extents divisible by 8 and two components";
+            return Err(Error::invalid("lattice of the network on link angles", found, expected));
+        }
+        Self::with_fields([extents[0], extents[1]], LINK_FIELDS, true, seed)
+    }
+
+    fn with_fields(extents: [usize; 2], fields: [usize; 2], periodic: bool, seed: u64) -> Result<Self> {
         let mut layout = ParameterLayout::default();
         let embedding = Dense::new(&mut layout, "embedding", EMBEDDING, EMBEDDING);
         let (mut layers, mut finishes) = (vec![], vec![]);
-        let mut fine = [extents[0], extents[1]];
-        let mut inputs = 1;
+        let mut fine = extents;
+        let mut inputs = fields[0];
         for (index, &(channels, groups)) in CHANNELS.iter().enumerate() {
             let convolution = PaddedConvolution::new(fine, if index == 0 { 1 } else { 2 }, inputs, channels);
+            let convolution = convolution.periodic(periodic);
             fine = convolution.coarse_extents();
             layers.push(Layer::new(&mut layout, &format!("down{index}"), convolution, false));
             finishes.push(Finish::new(&mut layout, &format!("down{index}"), channels, groups));
@@ -129,20 +156,21 @@ impl PublishedUNet {
             // All but the first stage of the decoder read two stages.
             let read = if index + 2 == CHANNELS.len() { inputs } else { 2 * inputs };
             fine = fine.map(|n| 2 * n);
-            let convolution = PaddedConvolution::new(fine, 2, channels, read);
+            let convolution = PaddedConvolution::new(fine, 2, channels, read).periodic(periodic);
             layers.push(Layer::new(&mut layout, &format!("up{index}"), convolution, true));
             finishes.push(Finish::new(&mut layout, &format!("up{index}"), channels, groups));
             inputs = channels;
         }
-        let convolution = PaddedConvolution::new(fine, 1, 1, 2 * inputs);
+        let convolution = PaddedConvolution::new(fine, 1, fields[1], 2 * inputs).periodic(periodic);
         layers.push(Layer::new(&mut layout, "output", convolution, true));
-        let bias = layout.push("output.bias".into(), &[1], Initial::Uniform { fan_in: TAPS });
+        let bias = layout.push("output.bias".into(), &[fields[1]], Initial::Uniform { fan_in: TAPS * fields[1] });
         let mut frequencies = vec![0.0; EMBEDDING / 2];
         // A level that no entry of the layout uses.
         let level = layout.entries().len() as u32;
         Stream::new(seed, 0, 0)?.normals(Purpose::Weights, level, &mut frequencies);
         frequencies.iter_mut().for_each(|w| *w *= std::f64::consts::TAU * FREQUENCY_SCALE);
-        Ok(PublishedUNet { layout, frequencies, embedding, layers, finishes, bias, sites: lattice.sites() })
+        let sites = extents[0] * extents[1];
+        Ok(PublishedUNet { layout, frequencies, embedding, layers, finishes, bias, sites, fields })
     }
 
     /// Names, shapes and starts of the weights.
@@ -158,6 +186,21 @@ impl PublishedUNet {
     /// Sites of the lattice.
     pub fn sites(&self) -> usize {
         self.sites
+    }
+
+    /// Whether it is a network of link angles.
+    pub fn is_of_links(&self) -> bool {
+        self.fields == LINK_FIELDS
+    }
+
+    /// Values that it returns for one field: one a site, or one a link.
+    pub fn outputs(&self) -> usize {
+        self.fields[1] * self.sites
+    }
+
+    /// Values that it reads for one field.
+    pub fn inputs(&self) -> usize {
+        self.fields[0] * self.sites
     }
 
     /// Multiplications with addition for one field, of convolutions and dense layers.

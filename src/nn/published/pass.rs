@@ -49,7 +49,8 @@ impl<T: MatrixReal> Default for PublishedTape<T> {
 }
 
 impl PublishedUNet {
-    /// sqrt(Xi(t)) times the score of each field at its time: `[sample][site]` for `fields` and `out`.
+    /// sqrt(Xi(t)) times the score of each field at its time: `[sample][site]` for `fields` and `out`, of link angles
+    /// `[cosines, then sines of both axes][sample][site]` and `[axis][sample][site]`.
     pub fn forward<T: MatrixReal>(
         &self,
         parameters: &[T],
@@ -87,8 +88,9 @@ impl PublishedUNet {
         }
         self.gather(STAGES, fields, tape);
         self.convolve(STAGES, parameters, &tape.inputs[STAGES], out, &mut tape.scratch);
-        let bias = parameters[self.bias.start];
-        out.iter_mut().for_each(|value| *value += bias);
+        for (out, &bias) in out.chunks_exact_mut(batch * self.sites).zip(&parameters[self.bias.clone()]) {
+            out.iter_mut().for_each(|value| *value += bias);
+        }
     }
 
     /// swish(dense(sines and cosines of the times)).

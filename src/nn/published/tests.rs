@@ -149,6 +149,45 @@ fn derivatives_match_central_differences() {
     }
 }
 
+/// The network of link angles, by every tenth of its arrays; and with periodic padding translations by the coarsest cell
+/// commute with it.
+#[test]
+fn the_network_of_links_differentiates_and_is_periodic() {
+    let lattice = Lattice::new(&[16, 8]).unwrap().with_components(2).unwrap();
+    let network = PublishedUNet::of_links(&lattice, 3).unwrap();
+    let (weights, times) = (weights(&network), [0.03, 0.6]);
+    assert_eq!((network.inputs(), network.outputs()), (4 * 128, 2 * 128));
+    let (fields, coefficients) = (random(0, 2 * 512), random(1, 2 * 256));
+    let evaluate = |weights: &[f64], fields: &[f64], tape: &mut PublishedTape<f64>| {
+        let mut out = vec![0.0; 2 * 256];
+        network.forward(weights, &times, fields, &mut out, tape);
+        out
+    };
+    let mut tape = PublishedTape::default();
+    let first = evaluate(&weights, &fields, &mut tape);
+    let mut gradient = vec![0.0; weights.len()];
+    network.backward(&weights, &coefficients, &mut gradient, &mut tape);
+    let entries = network.layout().entries().iter().enumerate();
+    for (index, entry) in entries.filter(|(index, entry)| index % 10 == 0 || entry.name.starts_with("output")) {
+        let mut direction = vec![0.0; weights.len()];
+        direction[entry.range()].copy_from_slice(&random(20 + index as u32, entry.len()));
+        let at = |step| {
+            dot(&evaluate(&moved(&weights, &direction, step), &fields, &mut PublishedTape::default()), &coefficients)
+        };
+        let (found, expected) = (dot(&gradient, &direction), (at(1e-6) - at(-1e-6)) / 2e-6);
+        assert!((found - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{}: {found} {expected}", entry.name);
+        assert!(expected.abs() > 1e-6, "{}: a degenerate case", entry.name);
+    }
+    let translate = |fields: &[f64]| -> Vec<f64> {
+        let moved = |x: usize| (x / 8 + 8) % 16 * 8 + x % 8;
+        fields.chunks(128).flat_map(|field| (0..128).map(move |x| field[moved(x)])).collect()
+    };
+    let second = evaluate(&weights, &translate(&fields), &mut tape);
+    assert!(translate(&first).iter().zip(&second).all(|(a, b)| (a - b).abs() < 1e-12));
+    assert!(first.iter().zip(&second).any(|(a, b)| (a - b).abs() > 1e-2));
+    assert!(PublishedUNet::of_links(&Lattice::new(&[16, 8]).unwrap(), 3).is_err());
+}
+
 /// The lattice is periodic and the network is not: a translation by the coarsest cell, which commutes with
 /// [`crate::nn::UNet`], changes this one's answer by as much as the answer varies.
 #[test]

@@ -1,46 +1,51 @@
 //! What HMC and renoise are tuned to before they are measured.
 
 use super::{Effort, Rung, Tuned, hmc, run};
-use crate::action::{ActionRecord, GaugeLinks, finite_action};
+use crate::action::ActionRecord;
 use crate::error::{Error, Result};
 use crate::kernel::hmc::HmcOptions;
 use crate::kernel::{Chain, ChainOptions, Composition, Kernel};
+use crate::report::renoise_quality;
 use crate::score::Score;
 use crate::train::Dataset;
 use std::sync::Arc;
 
 /// The t* and the levels that change the squared charge most for each score evaluation, on configurations that did not
 /// train the network.
-pub(super) fn tune(effort: &Effort, score: &Arc<dyn Score>, data: &Dataset, beta: f64) -> Result<Tuned> {
-    let links = GaugeLinks::new(score.lattice())?;
-    let mut action = ActionRecord::u1(beta).build(score.lattice())?;
+pub(in crate::reproduce) fn tune(effort: &Effort, score: &Arc<dyn Score>, data: &Dataset, beta: f64) -> Result<Tuned> {
     let mut best: Option<(f64, Tuned)> = None;
     for &levels in &effort.levels {
         for &noise in &effort.noises {
-            let kernel = Kernel::Renoise { time: score.schedule().time_of_noise(noise) };
-            let options = ChainOptions { kernel, levels, seed: effort.seed, chain: 99, ..ChainOptions::default() };
-            let mut chain = Chain::new(score.clone(), options)?;
-            let (mut acceptance, mut charge_steps) = (0.0, 0.0);
-            for proposal in 0..effort.proposals {
-                let field = data.field(data.held_out().start + proposal % data.held_out().len())?;
-                let before = finite_action(&mut *action, &field)?.unwrap_or(f64::NAN);
-                let (proposed, log_hastings) = chain.propose(&field)?;
-                let proposed = proposed.to_vec();
-                let after = finite_action(&mut *action, &proposed)?.unwrap_or(f64::NAN);
-                let weight = libm::exp((log_hastings - after + before).min(0.0)) / effort.proposals as f64;
-                let change = links.topological_charge(&proposed)? - links.topological_charge(&field)?;
-                acceptance += weight;
-                charge_steps += weight * (change * change) as f64;
-                chain.resolve(f64::NAN)?;
-            }
+            let tuned = measure((effort.proposals, effort.seed), score, data, beta, (noise, levels))?;
             // HMC beside it costs about as much as two evaluations.
-            let worth = charge_steps / (levels + 1) as f64;
+            let worth = tuned.charge_steps / (levels + 1) as f64;
             if best.as_ref().is_none_or(|(most, _)| worth > *most) {
-                best = Some((worth, Tuned { noise, levels, acceptance, charge_steps }));
+                best = Some((worth, tuned));
             }
         }
     }
     best.map(|(_, tuned)| tuned).ok_or_else(|| Error::invalid("effort", "no levels or noises", "at least one of each"))
+}
+
+/// Mean acceptance and accepted squared change of Q of renoise with t* at a noise, over proposals from the held-out
+/// configurations.
+pub(in crate::reproduce) fn measure(
+    (proposals, seed): (usize, u64),
+    score: &Arc<dyn Score>,
+    data: &Dataset,
+    beta: f64,
+    (noise, levels): (f64, usize),
+) -> Result<Tuned> {
+    let held_out = data.held_out();
+    let mut field = |index: usize| data.field(held_out.start + index % held_out.len());
+    let found = renoise_quality(score, &ActionRecord::u1(beta), (noise, levels), (proposals, seed), &mut field)?;
+    Ok(Tuned {
+        noise,
+        levels,
+        acceptance: found.acceptance.value,
+        charge_steps: found.charge_steps.value,
+        errors: [found.acceptance.error, found.charge_steps.error],
+    })
 }
 
 /// Changes of the charge that a rate is known by.

@@ -7,7 +7,7 @@ use crate::action::{ActionRecord, MixtureLaw, Phi4, ToyLaw, U1};
 use crate::error::Error;
 use crate::lattice::Lattice;
 use crate::rng::{Purpose, Stream};
-use crate::sampler::{EquilibriumSampler, IndependentSampler};
+use crate::sampler::{EquilibriumSampler, IndependentSampler, QuenchOptions, quench};
 
 const LAMBDA: f64 = 0.022;
 
@@ -212,4 +212,40 @@ fn hosts_that_reject_or_stop_are_heard() {
     assert!(report.faults.len() == 2 && report.identities[0].z.is_some_and(f64::is_finite), "{report:?}");
     assert_eq!(with_error(0.93123, 0.0123), "0.931(12)");
     assert_eq!((with_error(12.0, 30.0), with_error(2.0, 0.0)), ("12(30)".into(), "2".to_string()));
+}
+
+/// Hot starts and ten trajectories on 16 x 16: walls are left, which the identity of Schwinger and Dyson hardly sees. Configurations
+/// of equilibrium at the transition, where clusters of all sizes turn, pass (false alarm 1e-3, seed fixed).
+#[test]
+fn a_quench_is_recognised_by_what_an_exact_update_does_to_it() {
+    let lattice = Lattice::new(&[16, 16]).unwrap();
+    let data = |fields: &[f64]| Dataset::new(lattice.clone(), fields.iter().map(|&x| x as f32).collect()).unwrap();
+    let record = ActionRecord::phi4(0.4, LAMBDA);
+    let options = QuenchOptions { trajectories: 30, ..QuenchOptions::default() };
+    let quenched = data(&quench(&lattice, (0.4, LAMBDA), options, 400, (2, 1)).unwrap());
+    let report = Equilibrium::check_theory(&quenched, &record).unwrap();
+    assert_eq!(report.changes.len(), 2);
+    assert!(report.changes[0].value > 0.0 && report.changes[0].z.unwrap() > LIMIT, "{report:?}");
+    assert!(report.verdict().contains("|M| by one cluster flip changes by"), "{}", report.verdict());
+    for kappa in [0.27, 0.4] {
+        let mut sampler = EquilibriumSampler::new(&lattice, kappa, LAMBDA, 5, 0).unwrap();
+        sampler.thermalise(200).unwrap();
+        let fields: Vec<f64> = (0..400).flat_map(|_| sampler.next_configuration().unwrap().to_vec()).collect();
+        let report = Equilibrium::check_theory(&data(&fields), &ActionRecord::phi4(kappa, LAMBDA)).unwrap();
+        assert!(report.is_in_equilibrium() && report.changes.len() == 2, "{report:?}");
+        // At the transition the clusters do something.
+        assert!(report.changes[0].error > 0.0 || kappa > 0.3, "{report:?}");
+        // Clusters of another coupling are no exact update of this theory.
+        if kappa < 0.3 {
+            let mut flips = ClusterFlips::new(&lattice, 0.3);
+            let mut report = report.clone();
+            let mut action = ActionRecord::phi4(kappa, LAMBDA).build(&lattice).unwrap();
+            let mut update = |stream: &Stream, field: &mut [f64]| {
+                flips.flip(stream, field);
+                Ok(())
+            };
+            report.require_stationary(&data(&fields), &mut *action, "a wrong flip", &mut update).unwrap();
+            assert!(!report.is_in_equilibrium(), "{report:?}");
+        }
+    }
 }

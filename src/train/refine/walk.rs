@@ -1,7 +1,7 @@
 //! Paths of a model in training: their weights, and the gradient of their densities.
 
 use crate::action::{Action, Interrupt};
-use crate::diffusion::Transition;
+use crate::diffusion::{Neighbours, Transition};
 use crate::error::Result;
 use crate::fourier::LatticeFourier;
 use crate::kernel::{KernelGradient, Prior, ReverseKernel, Shape};
@@ -10,6 +10,7 @@ use crate::nn::embedding::EmbeddingTape;
 use crate::nn::{Adjoint, Tape, UNet};
 use crate::rng::{Purpose, Stream};
 use crate::score::{NativeScore, Preconditioning, Score};
+use std::sync::Arc;
 
 /// One noise level of the paths: what does not depend on the field.
 pub(super) struct Level {
@@ -29,8 +30,9 @@ pub(super) struct Shared<'a> {
 }
 
 /// The levels of paths over `times` (ascending, without 0).
-pub(super) fn levels(score: &NativeScore, times: &[f64], fourier: &mut LatticeFourier) -> Result<Vec<Level>> {
+pub(super) fn levels(score: &NativeScore, times: &[f64]) -> Result<Vec<Level>> {
     let schedule = *score.schedule();
+    let neighbours = Neighbours::new(score.lattice()).map(Arc::new);
     let lower = std::iter::once(0.0).chain(times.iter().copied());
     let levels = lower.zip(times).map(|(lower, &upper)| {
         let transition = Transition::new(&schedule, lower, upper);
@@ -40,7 +42,8 @@ pub(super) fn levels(score: &NativeScore, times: &[f64], fourier: &mut LatticeFo
         network.embedding().forward(score.model().parameters(), libm::log(noise), score.conditions(), &mut embedding);
         let mut filter = vec![0.0; score.covariance().len()];
         score.gaussian().multiplier(noise, &mut filter);
-        let kernel = ReverseKernel::new(transition, schedule.signal(upper), score.posterior(noise), fourier);
+        let kernel =
+            ReverseKernel::new(transition, schedule.signal(upper), score.posterior(noise), neighbours.as_ref());
         Level { kernel, noise, embedding, preconditioning: score.preconditioning(noise), filter }
     });
     Ok(levels.collect())
@@ -105,7 +108,7 @@ impl Walker {
     fn denoise(&mut self, score: &NativeScore, level: &Level, x: &[f64]) {
         self.scaled.iter_mut().zip(x).for_each(|(scaled, x)| *scaled = x / level.kernel.signal);
         score.gaussian().denoise(&mut self.modes, &level.filter, level.noise, &self.scaled, &mut self.filtered);
-        level.preconditioning.fill(&self.scaled, &self.filtered, &mut self.inputs);
+        level.preconditioning.fill(&self.scaled, &self.filtered, None, &mut self.inputs);
         let parameters = score.model().parameters();
         score.network().forward(parameters, &level.embedding, &self.inputs, &mut self.output, &mut self.tape);
         level.preconditioning.denoise(&self.filtered, &self.output, &mut self.denoised);
@@ -124,11 +127,10 @@ impl Walker {
             let (below, above) = path.fields.split_at_mut((index + 1) * values);
             let (x_b, x_a) = (&mut below[index * values..], &above[..values]);
             self.denoise(shared.score, level, x_a);
-            log_ratio += level.kernel.shape(&mut self.fourier, &self.scaled, &self.denoised, &mut self.shape);
-            stream.normals(Purpose::Reverse, index as u32, &mut self.noise);
-            let peaks = level.kernel.spread(stream, index as u32, &mut self.shape, &mut self.noise);
-            log_ratio += 0.5 * square(&self.noise) + peaks;
-            self.shape.colour(&mut self.fourier, &self.noise, &mut self.coloured);
+            log_ratio += level.kernel.shape(&self.scaled, &self.denoised, &mut self.shape);
+            let draw = (stream, index as u32);
+            let (noise, coloured) = (&mut self.noise, &mut self.coloured);
+            log_ratio += level.kernel.draw(draw, &mut self.fourier, &mut self.shape, noise, coloured);
             for (site, x_b) in x_b.iter_mut().enumerate() {
                 *x_b = level.kernel.mean(x_a[site], self.denoised[site]) + self.coloured[site];
             }
@@ -169,8 +171,8 @@ impl Walker {
             for (site, z) in self.coloured.iter_mut().enumerate() {
                 *z = x_b[site] - level.kernel.mean(x_a[site], self.denoised[site]);
             }
-            log_ratio += level.kernel.shape(&mut self.fourier, &self.scaled, &self.denoised, &mut self.shape);
-            log_ratio += level.kernel.cost(&mut self.fourier, &mut self.shape, &mut self.coloured);
+            log_ratio += level.kernel.shape(&self.scaled, &self.denoised, &mut self.shape);
+            log_ratio += level.kernel.cost(&mut self.fourier, &mut self.shape, &self.coloured);
             log_ratio += log_forward(&level.kernel, x_b, x_a);
         }
         self.weigh(log_ratio, path)
@@ -216,8 +218,4 @@ fn log_forward(kernel: &ReverseKernel, x_b: &[f64], x_a: &[f64]) -> f64 {
     let factor = kernel.transition.forward_factor;
     let sum: f64 = x_b.iter().zip(x_a).map(|(b, a)| (a - factor * b) * (a - factor * b)).sum();
     -0.5 * sum / kernel.transition.forward_variance
-}
-
-fn square(values: &[f64]) -> f64 {
-    values.iter().map(|x| x * x).sum()
 }

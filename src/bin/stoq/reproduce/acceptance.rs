@@ -134,21 +134,20 @@ fn show(global: &Global, scan: Scan, point: &Point, look: &Look) -> Value {
 }
 
 /// Acceptance with errors over what the scan varies, one curve a number of levels, between the published bounds.
-#[cfg(feature = "report")]
 fn plot(path: &Path, scan: Scan, rows: &[Value]) -> stoq::Result<()> {
-    use stoq::report::{Curve, Plot};
-    let (x, key, logarithmic) = match scan {
-        Scan::Kappa => ("kappa", "kappa", false),
-        Scan::Volume => ("L", "extent", false),
-        Scan::Configurations => ("log2 of the configurations that train", "configurations", true),
-        Scan::Steps => ("log2 of the steps", "steps", true),
+    use stoq::report::Plot;
+    let (x, key) = match scan {
+        Scan::Kappa => ("\u{3ba}", "kappa"),
+        Scan::Volume => ("L", "extent"),
+        Scan::Configurations => ("configurations that train", "configurations"),
+        Scan::Steps => ("training steps", "steps"),
     };
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
-    let at = |row: &Value| {
-        let value = number(if scan == Scan::Volume { &row[key][0] } else { &row[key] });
-        if logarithmic { value.log2() } else { value }
-    };
-    let mut curves: Vec<Curve> = vec![];
+    let at = |row: &Value| number(if scan == Scan::Volume { &row[key][0] } else { &row[key] });
+    let mut plot = Plot::new("exact acceptance of path proposals; lines: published, not exact", x, "acceptance");
+    if matches!(scan, Scan::Configurations | Scan::Steps) {
+        plot = plot.log_x();
+    }
     for (index, label) in ["fewest score evaluations", "more score evaluations"].into_iter().enumerate() {
         let measured = rows.iter().filter(|row| row["path"][index].is_object());
         let points: Vec<_> = measured
@@ -158,18 +157,10 @@ fn plot(path: &Path, scan: Scan, rows: &[Value]) -> stoq::Result<()> {
             })
             .collect();
         if !points.is_empty() {
-            curves.push(Curve { label, points, joined: false });
+            plot = plot.points(label, points);
         }
     }
-    let title = "exact acceptance of path proposals; lines: published, not exact";
-    let guides = vec![PUBLISHED.0, PUBLISHED.1];
-    Plot { title, x, y: "acceptance", curves, guides }.save(path)
-}
-
-/// Without the feature there are no plots.
-#[cfg(not(feature = "report"))]
-fn plot(path: &Path, _: Scan, _: &[Value]) -> stoq::Result<()> {
-    require_plots(path)
+    plot.guide(PUBLISHED.0).guide(PUBLISHED.1).save(path)
 }
 
 fn require_plots(path: &Path) -> stoq::Result<()> {

@@ -1,10 +1,11 @@
 //! `stoq reproduce kernels`: the table kernel x system, in z values, and the faults that each row caught.
 
-use crate::common::{Failure, Global, Record, Reporter, say};
+use super::frame::Context;
+use crate::common::{Failure, Global, Reporter};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use stoq::report::{Figure, Findings, Observable, Plot, Row as Line, Table};
 use stoq::reproduce::kernels::{Cell, Fault, Row, faults, rows, run as run_cell};
 use stoq::reproduce::systems::{System, systems};
 use stoq::{Error, Result};
@@ -17,10 +18,9 @@ const LARGEST_Z: f64 = 3.5;
 const SEEN: f64 = 7.0;
 
 /// Runs the campaign.
-pub fn run(global: &Global, quick: bool) -> std::result::Result<(), Failure> {
-    let start = Instant::now();
-    let effort = if quick { 2e5 } else { 4e6 };
-    let systems = systems(TRAINING, global.threads)?;
+pub fn run(context: &Context) -> std::result::Result<Findings, Failure> {
+    let effort = context.either(2e5, 4e6);
+    let systems = systems(TRAINING, context.global.threads)?;
     let rows = rows();
     let mut jobs: Vec<(&Row, &System, Fault)> = vec![];
     for row in &rows {
@@ -29,8 +29,8 @@ pub fn run(global: &Global, quick: bool) -> std::result::Result<(), Failure> {
             jobs.extend(systems.iter().map(|system| (row, system, fault)));
         }
     }
-    let cells = run_all(global, &jobs, effort)?;
-    report(global, quick, &rows, &systems, &cells, start)
+    let cells = run_all(context.global, &jobs, effort)?;
+    Ok(findings(&rows, &systems, &cells, effort))
 }
 
 /// Runs the jobs on all threads; the order of the result is that of the jobs.
@@ -61,76 +61,78 @@ fn run_all(global: &Global, jobs: &[(&Row, &System, Fault)], effort: f64) -> Res
     cells.into_iter().map(|cell| cell.unwrap_or_else(|| Err(lock("a cell is missing")))).collect()
 }
 
-fn report(
-    global: &Global,
-    quick: bool,
-    rows: &[Row],
-    systems: &[System],
-    cells: &[Cell],
-    start: Instant,
-) -> std::result::Result<(), Failure> {
-    let names: Vec<&str> = systems.iter().map(|system| system.name.as_str()).collect();
-    say(global, &format!("largest |z| of a cell (acceptance of the last kernel)\n{:<26} {}", "", header(&names)));
+fn findings(rows: &[Row], systems: &[System], cells: &[Cell], effort: f64) -> Findings {
+    let parameters = json!({"local_sweeps_per_cell": effort, "levels": LEVELS, "training_steps": TRAINING});
+    let mut findings = Findings::new("Every exact kernel on every system with exact averages", parameters);
+    let largest = |table: Table, name: &str, fault: Fault, labels: Line| {
+        let of = |system: &System| {
+            cells.iter().find(|cell| cell.kernel == name && cell.fault == fault && cell.system == system.name)
+        };
+        let found = systems.iter().filter_map(of);
+        table.row(found.fold(labels, |line, cell| line.with(Observable::plain(cell.system.clone(), cell.largest_z()))))
+    };
+    let mut correct = Table::wide("Largest |z| of all observables, a column a system");
+    let mut faulty = Table::wide("The same with planted faults: every row must see each of its faults");
     for row in rows {
-        let correct = cells.iter().filter(|cell| cell.kernel == row.name && cell.fault == Fault::None);
-        let columns: Vec<String> = correct
-            .map(|cell| format!("{:>18}", format!("{:.2} ({:.2})", cell.largest_z(), cell.acceptance)))
-            .collect();
-        say(global, &format!("{:<26} {}", row.name, columns.join(" ")));
-    }
-    say(global, &format!("\nplanted faults: largest |z|\n{:<37} {}", "", header(&names)));
-    let mut unseen = vec![];
-    for row in rows {
+        correct = largest(correct, row.name, Fault::None, Line::new().label("kernel", row.name));
         for fault in faults(row) {
-            let faulty: Vec<&Cell> =
-                cells.iter().filter(|cell| cell.kernel == row.name && cell.fault == fault).collect();
-            let columns: Vec<String> = faulty.iter().map(|cell| format!("{:>18.1}", cell.largest_z())).collect();
-            say(global, &format!("{:<26} {:<10} {}", row.name, format!("{fault:?}"), columns.join(" ")));
-            if !faulty.iter().any(|cell| cell.largest_z() > SEEN) {
-                unseen.push(format!("{} {fault:?}", row.name));
+            let labels = Line::new().label("kernel", row.name).label("fault", format!("{fault:?}"));
+            faulty = largest(faulty, row.name, fault, labels);
+            let mut seen = cells.iter().filter(|cell| cell.kernel == row.name && cell.fault == fault);
+            if !seen.any(|cell| cell.largest_z() > SEEN) {
+                findings.fail(format!("the fault {fault:?} of {} went unnoticed", row.name));
             }
         }
     }
-    let z: Vec<f64> = cells
-        .iter()
-        .filter(|cell| cell.fault == Fault::None)
-        .flat_map(|cell| cell.comparisons.iter().map(|comparison| comparison.z.abs()))
-        .collect();
-    let beyond = |limit: f64| z.iter().filter(|&&z| !(z <= limit)).count();
+    let correct_cells = || cells.iter().filter(|cell| cell.fault == Fault::None);
+    let z: Vec<f64> = correct_cells().flat_map(|cell| cell.comparisons.iter().map(|comparison| comparison.z)).collect();
+    let beyond = |limit: f64| z.iter().filter(|&&z| !(z.abs() <= limit)).count();
     let expected = |limit: f64| z.len() as f64 * libm::erfc(limit / 2f64.sqrt());
-    let largest = z.iter().fold(0.0, |largest: f64, &z| largest.max(z));
-    say(
-        global,
-        &format!(
-            "\n{} comparisons; beyond 2: {} (expected {:.1}), beyond 3: {} (expected {:.1}); largest {largest:.2}",
-            z.len(),
-            beyond(2.0),
-            expected(2.0),
-            beyond(3.0),
-            expected(3.0)
-        ),
-    );
-    let mut record = Record::new("reproduce", json!({"experiment": "kernels", "quick": quick, "seed": global.seed}));
-    record.set("cells", cells.iter().map(cell_json).collect());
-    record.set(
-        "comparisons",
-        json!({"count": z.len(), "beyond_2": beyond(2.0), "beyond_3": beyond(3.0), "largest": largest}),
-    );
-    record.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));
-    let failed = beyond(LARGEST_Z) > 0 || !unseen.is_empty();
-    record.set("verdict", json!(if failed { "failed" } else { "passed" }));
-    record.write(global)?;
-    match failed {
-        true => Err(Failure::Check(format!(
-            "{} comparisons beyond {LARGEST_Z}; faults that went unnoticed: {unseen:?}",
-            beyond(LARGEST_Z)
-        ))),
-        false => Ok(()),
+    let most = z.iter().fold(0.0, |largest: f64, &z| largest.max(z.abs()));
+    if beyond(LARGEST_Z) > 0 {
+        findings.fail(format!("{} of {} comparisons beyond {LARGEST_Z} standard errors", beyond(LARGEST_Z), z.len()));
     }
+    findings.text(format!(
+        "{} comparisons; beyond 2: {} (expected {:.1}), beyond 3: {} (expected {:.1}); largest {most:.2}",
+        z.len(),
+        beyond(2.0),
+        expected(2.0),
+        beyond(3.0),
+        expected(3.0)
+    ));
+    let acceptance = Table::wide("Acceptance of the last kernel of the row");
+    let acceptance = rows.iter().fold(acceptance, |table, row| {
+        let cells = correct_cells().filter(|cell| cell.kernel == row.name);
+        let line = Line::new().label("kernel", row.name);
+        table.row(cells.fold(line, |line, cell| line.with(Observable::plain(cell.system.clone(), cell.acceptance))))
+    });
+    findings.table(correct).table(acceptance).figure(pulls(&z)).table(faulty);
+    findings.members.insert("cells".into(), cells.iter().map(cell_json).collect());
+    let count = json!({"count": z.len(), "beyond_2": beyond(2.0), "beyond_3": beyond(3.0), "largest": most});
+    findings.members.insert("comparisons".into(), count);
+    findings
 }
 
-fn header(names: &[&str]) -> String {
-    names.iter().map(|name| format!("{name:>18}")).collect::<Vec<_>>().join(" ")
+/// The law of z beside the normal law.
+fn pulls(z: &[f64]) -> Figure {
+    const BARS: usize = 28;
+    const REACH: f64 = 3.5;
+    let width = 2.0 * REACH / BARS as f64;
+    let mut counts = [0.0; BARS];
+    for z in z.iter().filter(|z| z.abs() < REACH) {
+        counts[(((z + REACH) / width) as usize).min(BARS - 1)] += 1.0;
+    }
+    let centre = |bar: usize| -REACH + width * (bar as f64 + 0.5);
+    let scale = 1.0 / (z.len().max(1) as f64 * width);
+    let bars = counts.iter().enumerate().map(|(bar, &n): (usize, &f64)| (centre(bar), n * scale, n.sqrt() * scale));
+    let normal = (0..=140).map(|i| -REACH + 0.05 * f64::from(i));
+    let normal = normal.map(|z| (z, (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt()));
+    let plot = Plot::new("z of all comparisons without a fault", "z = (found \u{2212} exact) / error", "density");
+    Figure::new(
+        "kernels-z",
+        "Errors that are right give the standard normal law. Comparisons of a cell are correlated.",
+    )
+    .panel(plot.bars("found", bars.collect()).line("normal law", normal))
 }
 
 fn cell_json(cell: &Cell) -> Value {

@@ -1,34 +1,33 @@
 //! `stoq reproduce two-peak`: cumulants at the end of the backward process, ours beside the exact and the
 //! published ones.
 
-use super::training;
-use crate::common::{Failure, Global, Record, say};
-use serde_json::{Value, json};
+use super::frame::Context;
+use crate::common::Failure;
+use serde_json::json;
 use std::sync::Arc;
-use std::time::Instant;
 use stoq::action::{ActionRecord, MixtureLaw};
 use stoq::analysis::CumulantEstimates;
 use stoq::diffusion::Schedule;
+use stoq::report::{Findings, Observable, Row, Table};
 use stoq::reproduce::sites::{self, draws};
 use stoq::reproduce::two_peak::{COPIES, ORDERS, PEAKS, PUBLISHED, cumulants, exact, exact_score};
 use stoq::sampler::{IndependentSampler, Method};
 use stoq::score::Score;
 
-/// Largest |z| of the eight comparisons that the verdict is about.
+/// Largest |z| of the comparisons that the verdict counts.
 const LARGEST_Z: f64 = 3.0;
 
 /// Runs the campaign.
-pub fn run(global: &Global, quick: bool) -> Result<(), Failure> {
-    let start = Instant::now();
-    let samples = if quick { 100_000 } else { 1_000_000 };
-    let steps: &[usize] = if quick { &[10, 100] } else { &[10, 20, 50, 100, 200, 400, 800] };
+pub fn run(context: &Context) -> Result<Findings, Failure> {
+    let samples = context.either(100_000, 1_000_000);
+    let steps: &[usize] = context.either(&[10, 100], &[10, 20, 50, 100, 200, 400, 800]);
     let exact = exact()?;
-    let mut table = Table { global, exact, rows: vec![] };
-    say(global, &format!("two peaks, {samples} samples; exact {exact:?}; value(error) [z]"));
+    let title = "Two peaks: cumulants at the end of the backward process, exact score";
+    let mut findings = Findings::new(title, json!({"samples": samples, "steps": steps})).limit(LARGEST_Z);
+    findings.text(COUNTED);
     let schedules = [("VE", Schedule::variance_expanding(25.0)?), ("VP", Schedule::variance_preserving(25.0)?)];
-    let mut worst: f64 = 0.0;
     for (index, (name, schedule)) in schedules.into_iter().enumerate() {
-        table.published(name, PUBLISHED[index]);
+        let mut table = Table::wide(format!("{name}: value(error) [z]")).row(published(name, PUBLISHED[index], exact));
         let score: Arc<dyn Score> = exact_score(schedule)?;
         for (method_name, method) in [
             ("Euler-Maruyama", Method::EulerMaruyama),
@@ -43,96 +42,64 @@ pub fn run(global: &Global, quick: bool) -> Result<(), Failure> {
                 _ => 100,
             };
             for &count in steps.iter().filter(|&&count| count <= most) {
-                let found = cumulants(&score, method, count, samples, (global.seed, global.threads))?;
-                let z = table.add(name, method_name, count, &found);
-                if method_name == "flow" || method == Method::Posterior && Some(&count) == steps.last() {
-                    worst = worst.max(z);
-                }
+                let found = cumulants(&score, method, count, samples, context.effort())?;
+                let counted = method_name == "flow" || method == Method::Posterior && Some(&count) == steps.last();
+                table = table.row(row(name, method_name, count, (&found, exact), counted));
             }
+            context.say(&format!("{name}, {method_name}: done"));
         }
+        findings.table(table);
     }
-    table.write("two-peak", quick, samples, worst, start)
+    Ok(findings)
 }
+
+const COUNTED: &str = "The verdict counts the posterior form with most steps, and the flow; the other rows show what \
+                       steps cost.";
 
 /// The same with a trained network: one for both schemes.
-pub fn run_network(global: &Global, quick: bool) -> Result<(), Failure> {
-    let start = Instant::now();
-    let samples = if quick { 100_000 } else { 1_000_000 };
-    let steps: &[usize] = if quick { &[100] } else { &[20, 100, 800] };
-    let (configurations, training_steps) = if quick { (16_384, 3000) } else { (262_144, 30_000) };
+pub fn run_network(context: &Context) -> Result<Findings, Failure> {
+    let samples = context.either(100_000, 1_000_000);
+    let steps: &[usize] = context.either(&[100], &[20, 100, 800]);
+    let (configurations, training_steps) = context.either((16_384, 3000), (262_144, 30_000));
     let law = MixtureLaw::two_peak(PEAKS.0, PEAKS.1)?;
-    let data = draws(&IndependentSampler::mixture(sites::lattice(1)?, law)?, configurations, global.seed)?;
+    let (seed, threads) = context.effort();
+    let data = draws(&IndependentSampler::mixture(sites::lattice(1)?, law)?, configurations, seed)?;
     let action = ActionRecord::two_peak(PEAKS.0, PEAKS.1);
-    let effort = (training_steps, global.seed, global.threads);
-    let model = sites::train(data, Some(action), effort, training(global, training_steps))?;
-    let mut table = Table { global, exact: exact()?, rows: vec![] };
-    let mut worst: f64 = 0.0;
-    for (name, preserving) in [("VE", false), ("VP", true)] {
+    let model = sites::train(data, Some(action), (training_steps, seed, threads), context.training(training_steps))?;
+    let parameters = json!({"samples": samples, "steps": steps, "configurations": configurations,
+                            "training_steps": training_steps});
+    let title = "Two peaks: cumulants at the end of the backward process, trained score";
+    let mut findings = Findings::new(title, parameters).limit(LARGEST_Z);
+    findings.text(COUNTED);
+    let exact = exact()?;
+    for (index, (name, preserving)) in [("VE", false), ("VP", true)].into_iter().enumerate() {
+        let mut table = Table::wide(format!("{name}: value(error) [z]")).row(published(name, PUBLISHED[index], exact));
         let score = sites::score(&model, COPIES, preserving)?;
         for &count in steps {
-            let found = cumulants(&score, Method::Posterior, count, samples, (global.seed, global.threads))?;
-            let z = table.add(name, "network", count, &found);
-            if Some(&count) == steps.last() {
-                worst = worst.max(z);
-            }
+            let found = cumulants(&score, Method::Posterior, count, samples, (seed, threads))?;
+            table = table.row(row(name, "network", count, (&found, exact), Some(&count) == steps.last()));
         }
         let flow = Method::ProbabilityFlow { tolerance: 1e-5 };
-        let found = cumulants(&score, flow, 2, samples, (global.seed + 1, global.threads))?;
-        worst = worst.max(table.add(name, "network, flow", 0, &found));
+        let found = cumulants(&score, flow, 2, samples, (seed + 1, threads))?;
+        findings.table(table.row(row(name, "network, flow", 0, (&found, exact), true)));
     }
-    table.write("two-peak-network", quick, samples, worst, start)
+    Ok(findings)
 }
 
-struct Table<'a> {
-    global: &'a Global,
-    exact: [f64; 4],
-    rows: Vec<Value>,
+fn published(scheme: &str, published: [(f64, f64); 4], exact: [f64; 4]) -> Row {
+    let row = Row::new().label("scheme", scheme).label("method", "published").label("steps", "");
+    (0..4).fold(row, |row, index| {
+        let (value, error) = published[index];
+        row.with(Observable::new(format!("kappa{}", ORDERS[index]), value, error).exact(exact[index]).uncounted())
+    })
 }
 
-impl Table<'_> {
-    /// Writes the result; `worst` is the largest |z| of what the verdict is about.
-    fn write(self, experiment: &str, quick: bool, samples: usize, worst: f64, start: Instant) -> Result<(), Failure> {
-        let seed = self.global.seed;
-        let parameters = json!({"experiment": experiment, "quick": quick, "samples": samples, "seed": seed});
-        let mut record = Record::new("reproduce", parameters);
-        record.set("rows", self.rows.into());
-        record.set("seconds", json!({"total": start.elapsed().as_secs_f64()}));
-        record.set("verdict", json!(if worst < LARGEST_Z { "passed" } else { "failed" }));
-        record.write(self.global)?;
-        say(self.global, &format!("most steps, and the flow: largest |z| {worst:.2}"));
-        match worst < LARGEST_Z {
-            true => Ok(()),
-            false => Err(Failure::Check(format!("a cumulant is {worst:.2} standard errors off"))),
-        }
-    }
-
-    fn published(&self, scheme: &str, published: [(f64, f64); 4]) {
-        let columns: Vec<String> = published
-            .iter()
-            .zip(self.exact)
-            .map(|(&(value, error), exact)| format!("{value:>10.4}({error:.4}) [{:+6.2}]", (value - exact) / error))
-            .collect();
-        say(self.global, &format!("{scheme} {:<16} {:>4} {}", "published", "", columns.join(" ")));
-    }
-
-    /// Adds a row; returns its largest |z|.
-    fn add(&mut self, scheme: &str, method: &str, steps: usize, found: &CumulantEstimates) -> f64 {
-        let estimates = ORDERS.map(|order| found.cumulants[order - 1]);
-        let z: Vec<f64> = estimates.iter().zip(self.exact).map(|(estimate, exact)| estimate.z_value(exact)).collect();
-        let columns: Vec<String> = estimates
-            .iter()
-            .zip(&z)
-            .map(|(estimate, z)| format!("{:>10.4}({:.4}) [{z:+6.2}]", estimate.value, estimate.error))
-            .collect();
-        say(self.global, &format!("{scheme} {method:<16} {steps:>4} {}", columns.join(" ")));
-        let observables: serde_json::Map<String, Value> = (0..4)
-            .map(|index| {
-                let (value, error) = (estimates[index].value, estimates[index].error);
-                let row = json!({"value": value, "error": error, "exact": self.exact[index], "z": z[index]});
-                (format!("kappa{}", ORDERS[index]), row)
-            })
-            .collect();
-        self.rows.push(json!({"scheme": scheme, "method": method, "steps": steps, "observables": observables}));
-        z.iter().fold(0.0, |largest: f64, z| largest.max(z.abs()))
-    }
+fn row(scheme: &str, method: &str, steps: usize, (found, exact): (&CumulantEstimates, [f64; 4]), counted: bool) -> Row {
+    let row = Row::new().label("scheme", scheme).label("method", method).label("steps", steps);
+    (0..4).fold(row, |row, index| {
+        let estimate = found.cumulants[ORDERS[index] - 1];
+        let found = Observable::new(format!("kappa{}", ORDERS[index]), estimate.value, estimate.error);
+        let found = found.exact(exact[index]).with_z(estimate.z_value(exact[index]));
+        row.with(if counted { found } else { found.uncounted() })
+    })
 }

@@ -56,6 +56,18 @@ impl<B: Bin> Bins<B> {
         self.filled = self.width;
     }
 
+    /// The same data in at most `most` longer bins (at least 1), for errors.
+    pub fn joined(&self, most: usize) -> Self
+    where
+        B: Clone,
+    {
+        let mut longer = self.clone();
+        while longer.bins.len() > most.max(1) {
+            longer.join_neighbours();
+        }
+        longer
+    }
+
     /// Bins with data.
     pub fn used(&self) -> impl Iterator<Item = &B> {
         self.bins.iter().filter(|bin| bin.count() > 0)
