@@ -44,12 +44,15 @@ tools:
 valgrind:
 	STOQ_VALGRIND=1 $(CARGO) test --release --test c_abi --test cpp_abi
 
-# Chains on many threads under ThreadSanitizer: a library of its own, built with it by the compiler's unstable option, for
-# the C program that shares a model and an action between threads.
-TSAN_TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+# Chains on many threads under ThreadSanitizer: a library of its own with the standard library in it, both built with the
+# compiler's unstable option, for the C program that shares a model and an action between threads. Needs the source of the
+# standard library (rustup component add rust-src); without it every lock inside the standard library looks like a race.
+TSAN_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 tsan:
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
-	  $(CARGO) build --release --lib --no-default-features --target $(TSAN_TARGET) --target-dir build/tsan
+	@test -d "$$(rustc --print sysroot)/lib/rustlib/src/rust/library/std" || \
+	  { echo "the source of Rust's standard library is needed: rustup component add rust-src" >&2; exit 1; }
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread" $(CARGO) build --release --lib --no-default-features \
+	  -Zbuild-std=std,panic_unwind --target $(TSAN_TARGET) --target-dir build/tsan
 	ln -sf $(SHARED) build/tsan/$(TSAN_TARGET)/release/$(NAMED)
 	STOQ_TSAN_LIBRARY=$(CURDIR)/build/tsan/$(TSAN_TARGET)/release $(CARGO) test --release --test c_abi races
 

@@ -188,17 +188,37 @@ fn threads_have_no_races() {
     let Some(library) = std::env::var_os("STOQ_TSAN_LIBRARY").map(std::path::PathBuf::from) else {
         return eprintln!("skipped: no STOQ_TSAN_LIBRARY; `make tsan` builds it");
     };
+    // Rust's own runtime: the library was instrumented for it, and those of older C compilers lack some of its functions.
+    let folder = Command::new("rustc").args(["--print", "target-libdir"]).output().unwrap();
+    let folder = std::path::PathBuf::from(String::from_utf8(folder.stdout).unwrap().trim());
+    let named = |name: &str| name.starts_with("librustc") && name.ends_with("rt.tsan.a");
+    let mut names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let runtime = folder.join(names.find(|name| named(name)).expect("a runtime of ThreadSanitizer"));
     let temporary = tempfile::tempdir().unwrap();
-    let (program, model) = (temporary.path().join("threads"), temporary.path().join("model.onnx"));
+    let model = temporary.path().join("model.onnx");
     write_model(&model);
-    let mut compiler = Command::new("cc");
-    compiler.args(["-std=c99", "-g", "-O1", "-fsanitize=thread", "-pthread", "-I"]).arg(root().join("include"));
-    compiler.arg(root().join("tests/c/threads.c")).arg("-o").arg(&program).arg("-L").arg(&library);
-    let built = compiler.args(["-lstoq", "-lm"]).output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let run = Command::new(&program).arg(&model).env("LD_LIBRARY_PATH", &library).output().unwrap();
-    let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
-    assert!(run.status.success() && errors.is_empty(), "{out}{errors}");
+    for planted in [false, true] {
+        let (object, program) = (temporary.path().join("threads.o"), temporary.path().join("threads"));
+        let mut compiler = Command::new("cc");
+        compiler
+            .args(["-std=c99", "-g", "-O1", "-fsanitize=thread", "-pthread", "-c", "-I"])
+            .arg(root().join("include"));
+        compiler.args(planted.then_some("-DPLANTED_RACE")).arg(root().join("tests/c/threads.c")).arg("-o").arg(&object);
+        let mut linker = Command::new("cc");
+        linker.arg(&object).arg("-o").arg(&program).arg("-Wl,--whole-archive").arg(&runtime);
+        linker.args(["-Wl,--no-whole-archive", "-rdynamic", "-L"]).arg(&library);
+        for command in [&mut compiler, linker.args(["-lstoq", "-lm", "-lpthread", "-ldl", "-lrt"])] {
+            let built = command.output().unwrap();
+            assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        }
+        let run = Command::new(&program).arg(&model).env("LD_LIBRARY_PATH", &library).output().unwrap();
+        let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+        if planted {
+            assert!(!run.status.success() && errors.contains("data race"), "{out}{errors}");
+        } else {
+            assert!(run.status.success() && errors.is_empty(), "{out}{errors}");
+        }
+    }
 }
 
 thread_local!(static ALLOCATIONS: Cell<u64> = const { Cell::new(0) });

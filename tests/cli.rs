@@ -164,6 +164,8 @@ fn bad_input_is_status_2_with_a_message_and_leaves_all_files_alone() {
         ("chain phi4 --kappa 0.25 --extent 8,8 --kernel path --updates 9 --model m.onnx".into(), &["[4, 4]", "[8, 8]"]),
         ("chain phi4 --kappa 0.25 --extent 1,4 --kernel hmc --updates 9".into(), &["extents", "[1, 4]"]),
         ("chain phi4 --kappa nan --extent 4,4 --kernel hmc --updates 9".into(), &["kappa", "NaN"]),
+        ("reproduce toy --quick --report absent/page.html".into(), &["--report", "absent"]),
+        ("reproduce toy --quick --model m.onnx".into(), &["--model"]),
         ("chain ising --extent 4,4 --kernel hmc --updates 9".into(), &["ising", "phi4"]),
         ("train cut.npy -o m.onnx --steps 1".into(), &["cut.npy", ".npy"]),
         ("train nonsense.npy -o m.onnx --steps 1".into(), &["nonsense.npy", ".npy"]),

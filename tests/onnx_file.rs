@@ -47,6 +47,7 @@ fn model_of(extents: &[usize], components: usize, shape: UNetShape) -> Model {
         quadratic: vec![0.01; classes],
         curvature: [-0.264, 0.02],
         local_variance: 1e-3,
+        renormalisation: vec![1.0 + 1.0 / 3.0; classes],
         plaquettes: vec![],
     };
     let rows = [-3.0, 0.1, 2.0 / 3.0].map(row).to_vec();

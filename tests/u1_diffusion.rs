@@ -146,8 +146,8 @@ fn every_network_gives_the_exact_law() {
     }
 }
 
-/// The log Hastings ratio of a gauge-transformed field, some links of which have turned by 2 pi, is the same to 1e-10 for the
-/// linear part and to 1e-5 with a network in single precision; the proposal is the transformed one.
+/// Action, score, log Hastings ratio and acceptance of a gauge-transformed field, some links of which have turned by 2 pi, are the same to 1e-10 for the
+/// linear part and to 1e-5 with a network in single precision (the action always to 1e-10); the proposal is the transformed one.
 #[test]
 fn proposals_and_acceptances_do_not_depend_on_the_gauge() {
     let links = GaugeLinks::new(&lattice(&[4, 4])).unwrap();
@@ -161,10 +161,23 @@ fn proposals_and_acceptances_do_not_depend_on_the_gauge() {
         let propose = |field: &[f64]| {
             let mut chain = Chain::new(score.clone(), options).unwrap();
             let (proposal, log_hastings) = chain.propose(field).unwrap();
+            let proposal = proposal.to_vec();
             let moved: Vec<f64> = proposal.iter().zip(field).map(|(y, x)| y - x).collect();
-            (moved, log_hastings)
+            let mut action = ActionRecord::u1(BETA).build(score.lattice()).unwrap();
+            let [before, after] = [field, &proposal].map(|field| action.action(field).unwrap());
+            // Far from equilibrium it would be 0 or 1: the ratio itself is compared, and an acceptance at a temperature of 100.
+            let acceptance = ((log_hastings - after + before) / 100.0).min(0.0).exp();
+            let (mut scores, time) = (vec![0.0; field.len()], score.schedule().time_of_noise(0.4));
+            let mut evaluator = score.clone().evaluator(1).unwrap();
+            stoq::score::score(&mut *evaluator, score.schedule(), &[time], field, &mut scores).unwrap();
+            (moved, log_hastings, before, acceptance, scores)
         };
-        let ((a, first), (b, second)) = (propose(&start), propose(&other));
+        let ((a, first, before, accepted, scores), (b, second, same, equally, of_other)) =
+            (propose(&start), propose(&other));
+        assert!((before - same).abs() < 1e-10 && before.abs() > 1.0);
+        assert!((accepted - equally).abs() < tolerance && accepted > 1e-3, "{steps}: {accepted} {equally}");
+        assert!(scores.iter().zip(&of_other).all(|(a, b)| (a - b).abs() < tolerance), "{steps}");
+        assert!(scores.iter().any(|score| score.abs() > 0.1));
         assert!((first - second).abs() < tolerance * first.abs().max(1.0), "{steps}: {first} {second}");
         assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < tolerance), "{steps}");
         assert!(a.iter().any(|moved| moved.abs() > 0.1));

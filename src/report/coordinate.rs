@@ -74,7 +74,9 @@ impl Ranged for Coordinate {
 
 impl ValueFormatter<f64> for Coordinate {
     fn format_ext(&self, value: &f64) -> String {
-        let step = if self.logarithmic { value.abs() } else { round_step(self.high - self.low, TICKS) };
+        // Within a decade the ticks are those of a linear axis.
+        let decades = self.logarithmic && self.high / self.low > 10.0;
+        let step = if decades { value.abs() } else { round_step(self.high - self.low, TICKS) };
         tick_label(*value, step)
     }
 }
@@ -150,5 +152,6 @@ mod tests {
         assert_eq!(axis.format_ext(&0.1), "0.1");
         assert_eq!(axis.overlap(1e-5, 1.0), Some((0.01, 1.0)));
         assert_eq!(axis.overlap(200.0, 300.0), None);
+        assert_eq!(Coordinate::new((0.85, 1.2), true).format_ext(&0.95), "0.95");
     }
 }

@@ -16,7 +16,7 @@ use plotters::style::FontTransform;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Size of a plot as drawn.
-const SIZE: (u32, u32) = (1240, 760);
+const SIZE: (u32, u32) = (1220, 740);
 /// Font sizes: title; labels of axes and legend; numbers.
 const TITLE: i32 = 40;
 const LABEL: i32 = 35;
@@ -26,10 +26,10 @@ const LEFT: i32 = 150;
 const BELOW: i32 = 100;
 const MARGIN: i32 = 16;
 /// Room for a sample in the legend, and width of a character relative to the font.
-const SAMPLE: i32 = 52;
-const CHARACTER: f64 = 0.47;
+const SAMPLE: i32 = 46;
+const CHARACTER: f64 = 0.45;
 /// Room for the colour bar of a plane, and its width.
-const BAR: (i32, i32) = (210, 36);
+const BAR: (i32, i32) = (184, 32);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Cartesian2d<Coordinate, Coordinate>>;
@@ -114,7 +114,7 @@ fn header(
     }
     let mut x = 2 * MARGIN;
     for &(label, style, colour) in entries {
-        let room = SAMPLE + 14 + text_width(label, LABEL) + 30;
+        let room = SAMPLE + 14 + text_width(label, LABEL) + 22;
         if x > 2 * MARGIN && x + room > width {
             (x, y) = (2 * MARGIN, y + LABEL + 12);
         }
@@ -211,13 +211,18 @@ fn draw_series(chart: &mut Chart<'_, '_>, series: &Series, (x, y): (Coordinate, 
         }
         Style::Bars => {
             let half = 0.5 * bar_width(&series.points);
-            let boxes = series.points.iter().filter(|point| x.holds(point.0));
             let base = y.nearest(0.0);
-            let boxes = boxes.map(|point| {
-                let (left, right) = (x.nearest(point.0 - half), x.nearest(point.0 + half));
-                Rectangle::new([(left, base), (right, y.nearest(point.1))], ink.mix(0.35).filled())
+            // One outline for all bars: rectangles beside each other would leave seams.
+            let visible = series.points.iter().filter(|point| x.overlap(point.0 - half, point.0 + half).is_some());
+            let tops = visible.flat_map(|point| {
+                let top = y.nearest(point.1);
+                [(x.nearest(point.0 - half), top), (x.nearest(point.0 + half), top)]
             });
-            chart.draw_series(boxes)?;
+            let mut outline: Vec<(f64, f64)> = tops.filter(|place| place.1.is_finite()).collect();
+            if let (Some(&first), Some(&last)) = (outline.first(), outline.last()) {
+                outline.extend([(last.0, base), (first.0, base)]);
+                chart.draw_series([Polygon::new(outline, ink.mix(0.35).filled())])?;
+            }
             whiskers(chart)?;
         }
         Style::Dots => {
@@ -243,9 +248,9 @@ fn band(chart: &mut Chart<'_, '_>, series: &Series, (x, y): (Coordinate, Coordin
 
 /// The SVG of a plane.
 pub(super) fn plane(plane: &Plane) -> Result<String> {
-    let aspect = ((plane.y.2 - plane.y.1) / (plane.x.2 - plane.x.1)).abs().clamp(0.35, 1.7);
+    let aspect = ((plane.y.2 - plane.y.1) / (plane.x.2 - plane.x.1)).abs().clamp(0.7, 1.7);
     let bar = if plane.cells.is_some() { BAR.0 } else { 2 * MARGIN };
-    let wide = 620;
+    let wide = 460;
     let mut entries: Vec<Entry> =
         plane.arrows.iter().map(|arrows| (arrows.label.as_str(), Style::Line, arrows.colour)).collect();
     let count = plane.arrows.len();
@@ -289,7 +294,7 @@ fn draw_plane(
     builder.margin(MARGIN).margin_right(bar + MARGIN).x_label_area_size(BELOW).y_label_area_size(LEFT);
     let mut chart = builder.build_cartesian_2d(axes.0, axes.1)?;
     let (across, down) = chart.plotting_area().get_pixel_range();
-    draw_axes(&mut chart, (&plane.x.0, &plane.y.0), (7, 8), false)?;
+    draw_axes(&mut chart, (&plane.x.0, &plane.y.0), (6, 7), false)?;
     if let Some(shown) = &plane.cells {
         let largest = shown.values.iter().filter(|v| v.is_finite()).fold(0.0, |most: f64, v| most.max(v.abs()));
         let scale = largest.max(f64::MIN_POSITIVE);
@@ -372,6 +377,6 @@ fn colour_bar(root: &Area<'_>, (x, top, bottom): (i32, i32, i32), scale: f64, si
     }
     let turned = ("sans-serif", LABEL).into_font().transform(FontTransform::Rotate90);
     let turned = TextStyle::from(turned).pos(Pos::new(HPos::Center, VPos::Bottom));
-    root.draw(&Text::new(label.to_string(), (x + BAR.1 + 96, (top + bottom) / 2), turned))?;
+    root.draw(&Text::new(label.to_string(), (x + BAR.1 + 104, (top + bottom) / 2), turned))?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::findings::{Findings, Layout, Observable, Part, Row, Table, label_text};
 use super::numbers::{significant, with_error};
+use super::parts::Value;
 
 /// Width of a line of running text.
 const WIDTH: usize = 120;
@@ -24,6 +25,11 @@ fn number(value: f64, error: Option<f64>) -> String {
 
 fn z_text(z: Option<f64>) -> String {
     z.map_or(String::new(), |z| format!("{z:+.2}"))
+}
+
+/// The same exact value, up to the rounding of closed forms.
+fn same(a: Value, b: Value) -> bool {
+    (a.value - b.value).abs() <= 1e-9 * a.value.abs().max(b.value.abs()) && a.error == b.error
 }
 
 impl Grid {
@@ -107,7 +113,7 @@ impl Grid {
             let mut values =
                 table.rows.iter().flat_map(|row| &row.observables).filter(|o| o.name == name).map(|o| o.exact);
             let first = values.next().flatten()?;
-            values.all(|value| value.is_none_or(|value| value == first)).then_some(first)
+            values.all(|value| value.is_none_or(|value| same(value, first))).then_some(first)
         };
         let exacts: Vec<_> = names.iter().map(|name| exact(name)).collect();
         if exacts.iter().any(Option::is_some) {

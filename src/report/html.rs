@@ -1,10 +1,10 @@
 //! What all pages share: their head, and text in them.
 
 /// Styles of a page: nothing is fetched, figures are not torn apart in print.
-const STYLE: &str = "body{font-family:sans-serif;max-width:1300px;margin:auto;padding:1em;line-height:1.4}\
+const STYLE: &str = "body{font-family:sans-serif;max-width:1280px;margin:auto;padding:8px;line-height:1.4}\
     table{border-collapse:collapse;margin:0.5em 0;font-variant-numeric:tabular-nums}\
     td,th{border:1px solid #bbb;padding:2px 8px;text-align:right}th{background:#f2f2f2}td.text,th.text{text-align:left}\
-    figure{display:inline-block;margin:6px 12px 6px 0;vertical-align:top;max-width:100%}\
+    figure{display:inline-block;margin:6px 8px 6px 0;vertical-align:top;max-width:100%}\
     figure svg{max-width:100%;height:auto;vertical-align:top}figcaption{max-width:80em;margin:4px 0 12px}\
     code{overflow-wrap:anywhere}.failed{color:#a00}.wide{overflow-x:auto}\
     @media print{body{max-width:none;padding:0}figure,tr{break-inside:avoid}h2,h3{break-after:avoid}}";

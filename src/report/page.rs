@@ -3,6 +3,7 @@
 use super::card::ReportCard;
 use super::html::{TAIL, escape, head, inline};
 use super::links::RenoiseQuality;
+use super::numbers::with_error;
 use super::parts::{Check, Value};
 use super::plane::Images;
 use super::plot::Plot;
@@ -30,7 +31,7 @@ pub struct Page<'a> {
 }
 
 fn cell(value: &Value) -> String {
-    format!("<td>{:.6} ± {:.6}</td>", value.value, value.error)
+    format!("<td>{}</td>", with_error(value.value, value.error))
 }
 
 impl Page<'_> {
@@ -96,9 +97,10 @@ impl Page<'_> {
             let place = |index: usize| card.histogram.range.0 + (index as f64 + 0.5) * width;
             heights.iter().enumerate().map(|(index, &height)| (place(index), height)).collect::<Vec<_>>()
         };
-        let pulls = |z: &dyn Fn(&Check) -> Option<f64>| {
+        // Beside each other, not on top.
+        let pulls = |shift: f64, z: &dyn Fn(&Check) -> Option<f64>| {
             let pulls = card.checks.iter().enumerate();
-            let pulls = pulls.filter_map(|(index, check)| Some((index as f64 + 1.0, z(check)?)));
+            let pulls = pulls.filter_map(|(index, check)| Some((index as f64 + 1.0 + shift, z(check)?)));
             pulls.map(|(x, z)| (x, z.clamp(-LARGEST_PULL, LARGEST_PULL), 1.0)).collect::<Vec<_>>()
         };
         let mut plots = vec![];
@@ -133,8 +135,8 @@ impl Page<'_> {
         }
         let title = "Pulls: cumulants and observables in the order of the table";
         let all = Plot::new(title, "row of the table of checks", "z (up to 12)");
-        let all = all.points("generated", pulls(&|check| Some(check.z_generated)));
-        let all = all.points("reweighted", pulls(&|check| check.z_reweighted));
+        let all = all.points("generated", pulls(-0.1, &|check| Some(check.z_generated)));
+        let all = all.points("reweighted", pulls(0.1, &|check| check.z_reweighted));
         plots.push(all.guide(-4.0).guide(0.0).guide(4.0));
         plots
     }

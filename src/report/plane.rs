@@ -84,16 +84,18 @@ impl Plane {
     }
 
     /// A vector field at equally spaced places, x fastest, `columns` a row: directions as they are, lengths compressed, |v| /
-    /// (|v| + typical |v|) of the distance of the places, so that long arrows do not cross and short ones are seen.
+    /// (|v| + typical |v|) in units of the distances of the places, so that long arrows do not cross and short ones are seen.
     pub fn field(self, label: impl Into<String>, columns: usize, vectors: &[(f64, f64)]) -> Self {
         let rows = vectors.len() / columns.max(1);
-        let distance = ((self.x.2 - self.x.1) / columns as f64).min((self.y.2 - self.y.1) / rows.max(1) as f64);
-        let mut lengths: Vec<f64> = vectors.iter().map(|(u, v)| u.hypot(*v)).collect();
+        let cell = ((self.x.2 - self.x.1) / columns.max(1) as f64, (self.y.2 - self.y.1) / rows.max(1) as f64);
+        let length = |(u, v): &(f64, f64)| (u / cell.0).hypot(v / cell.1);
+        let mut lengths: Vec<f64> = vectors.iter().map(length).collect();
         lengths.sort_by(f64::total_cmp);
         let typical = lengths.get(lengths.len() / 2).copied().unwrap_or(1.0).max(f64::MIN_POSITIVE);
-        let arrow = |((x, y), (u, v)): ((f64, f64), &(f64, f64))| {
-            let scale = 1.3 * distance / (u.hypot(*v) + typical);
-            [x - 0.5 * scale * u, y - 0.5 * scale * v, scale * u, scale * v]
+        let arrow = |((x, y), vector): ((f64, f64), &(f64, f64))| {
+            let scale = 1.3 / (length(vector) + typical);
+            let (u, v) = (scale * vector.0, scale * vector.1);
+            [x - 0.5 * u, y - 0.5 * v, u, v]
         };
         let arrows = self.places(columns, rows).into_iter().zip(vectors).map(arrow).collect();
         self.arrows(label, arrows)

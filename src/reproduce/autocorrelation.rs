@@ -145,6 +145,8 @@ pub struct Run {
     pub summary: MagnetisationSummary,
     /// 1/2 + the sum of the autocorrelations of |M| up to lag [`CUT`], for comparison with the literature.
     pub tau_int_cut: f64,
+    /// rho(t) of |M| for t = 0 to [`CUT`].
+    pub rho: Vec<f64>,
 }
 
 impl Run {
@@ -224,6 +226,7 @@ fn run(
         seconds: spent.as_secs_f64() / plan.updates as f64,
         summary: MagnetisationSummary::new(&[&series])?,
         tau_int_cut: rho.iter().sum::<f64>() - 0.5,
+        rho,
     })
 }
 

@@ -7,6 +7,7 @@ use crate::action::{Complex64, ComplexQuartic};
 use crate::analysis::cumulants::ComplexMomentEstimates;
 use crate::analysis::{BinnedComplexMoments, cumulants_of_moments, exact_complex_moments};
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::sampler::{ComplexLangevin, Ending, GeneratorOptions, Method};
 use crate::train::{Dataset, Progress};
 
@@ -29,7 +30,14 @@ pub struct Found {
     pub model: [ComplexMomentEstimates; 2],
     /// Exact.
     pub exact: [[Complex64; 4]; 2],
+    /// The network that learned P(x, y).
+    pub network: Model,
+    /// Some of the data, and as many samples of the model: (x, y).
+    pub pictures: [Vec<(f64, f64)>; 2],
 }
+
+/// Values of z in the pictures.
+const PICTURE: usize = 262_144;
 
 /// The whole campaign.
 ///
@@ -43,6 +51,11 @@ pub fn run(
 ) -> Result<Found> {
     let (fields, data) = langevin(action, effort.configurations, seed, threads)?;
     let data = [data.moments()?, data.cumulants()?];
+    let plane = |field: &[f32]| {
+        let (x, y) = field.split_at(field.len() / 2);
+        x.iter().zip(y).map(|(x, y)| (f64::from(*x), f64::from(*y))).collect::<Vec<_>>()
+    };
+    let shown = fields.chunks_exact(2 * sites::SITES).flat_map(plane).take(PICTURE.min(effort.samples)).collect();
     let training = Dataset::new(sites::lattice(2)?, fields)?;
     // P(x, y) is not known, nor its force: denoising score matching alone.
     let model = sites::train(training, None, (effort.training, seed, threads), progress)?;
@@ -63,7 +76,20 @@ pub fn run(
     let moments = &moments[1..];
     let cumulants = cumulants_of_moments(moments);
     let even = |of: &[Complex64]| std::array::from_fn(|index| of[2 * index + 1]);
-    Ok(Found { data, model: [total.moments()?, total.cumulants()?], exact: [even(moments), even(&cumulants)] })
+    let drawn = |points: &mut Vec<(f64, f64)>, field: &[f64]| {
+        let (x, y) = field.split_at(field.len() / 2);
+        points.extend(x.iter().copied().zip(y.iter().copied()));
+        Ok(())
+    };
+    // The first of the same samples.
+    let drawn = generate(&score, &options, PICTURE.min(effort.samples), (seed, threads), Vec::new, drawn)?;
+    Ok(Found {
+        data,
+        model: [total.moments()?, total.cumulants()?],
+        exact: [even(moments), even(&cumulants)],
+        network: model,
+        pictures: [shown, drawn.into_iter().flatten().collect()],
+    })
 }
 
 /// Fields of the process, and their moments; every thread follows its own chain number.

@@ -145,7 +145,7 @@ pub fn published_form(effort: &Effort, say: &mut dyn FnMut(&str)) -> Result<Vec<
         for (network, contender) in [("on plaquettes", ours), ("U-Net on angles", theirs)] {
             let Contender { score, weights, steps, seconds, .. } = contender;
             say(&format!("beta = {beta}, {network}: {steps} steps in {seconds:.0} s"));
-            // The U-Net is three hundred times slower: fewer proposals tune it.
+            // The U-Net has some two hundred times the multiply-adds: fewer proposals tune it.
             let proposals = if network == "on plaquettes" { ladder.proposals } else { ladder.proposals / 10 };
             let scan = u1_chains::Effort { proposals, levels: vec![8], ..ladder.clone() };
             let tuned = tune(&scan, &score, &data, beta)?;

@@ -44,7 +44,8 @@ pub fn untrained(data: &Dataset, kappa: f64, channels: &[usize]) -> Model {
 
 /// `model` with random weights of relative size `scale` in every layer, also where training starts at
 /// zero, and with the covariance of its Gaussian part multiplied by `widening`. The measured errors in
-/// the metadata are those of `model`: they no longer fit either.
+/// the metadata are those of `model`, which no longer fit either, and its steps follow the curvature of the action far more than
+/// they should.
 pub fn ruined(model: &Model, scale: f64, widening: f64, seed: u64) -> Model {
     let network = UNet::new(&model.metadata().network, &model.lattice().unwrap()).unwrap();
     let layout = network.layout();
@@ -56,6 +57,10 @@ pub fn ruined(model: &Model, scale: f64, widening: f64, seed: u64) -> Model {
     }
     let mut metadata = model.metadata().clone();
     metadata.covariance.iter_mut().for_each(|c| *c *= widening);
+    for row in &mut metadata.posterior.rows {
+        row.curvature = [-0.5, 0.05];
+        row.local_variance = row.local_variance.max(0.05);
+    }
     Model::new(metadata, values.into_iter().map(|value| value as f32).collect()).unwrap()
 }
 

@@ -52,7 +52,7 @@ impl Plan {
         effort.levels = vec![40];
         let small = 4096;
         effort.proposals = if quick { small } else { proposals };
-        let (extent, configurations, steps) = if quick { (8, 1024, 600) } else { (32, 16_384, 5000) };
+        let (extent, configurations, steps) = if quick { (8, 4096, 1500) } else { (32, 16_384, 5000) };
         let point = Point { extent, kappa, configurations, steps: vec![steps] };
         let (references, quenched) = if quick {
             (4 * small, (1024, 10))

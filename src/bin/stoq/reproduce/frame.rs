@@ -54,7 +54,6 @@ impl Context<'_> {
     }
 
     /// The model of `--model`.
-    #[allow(dead_code)]
     pub fn model(&self) -> Option<&Path> {
         self.options.model.as_deref()
     }
@@ -65,7 +64,6 @@ impl Context<'_> {
     }
 
     /// A bar for `total` pieces of work.
-    #[allow(dead_code)]
     pub fn reporter(&self, total: u64) -> Reporter {
         Reporter::new(self.global, total)
     }

@@ -3,11 +3,14 @@
 mod acceptance;
 mod autocorrelation;
 mod complex;
+mod complex_figures;
+mod figures;
 mod frame;
 mod kernels;
 mod phi4;
 mod published;
 mod statistics;
+mod three_peak;
 mod toy;
 mod two_peak;
 mod u1_chains;
@@ -59,6 +62,8 @@ enum Experiment {
     TwoPeak,
     /// The same with a trained network
     TwoPeakNetwork,
+    /// Three peaks in the plane: cumulants, score field, backward flow
+    ThreePeak,
     /// Free energies from path weights
     FreeEnergy,
     /// Acceptance for every way to choose the levels
@@ -94,7 +99,7 @@ enum Experiment {
     /// two threads)
     Phi4AcceptanceTraining,
     /// phi^4: tau_int(|M|) and the cost of an independent configuration on 32 x 32 by HMC, tuned HMC, path, and HMC with
-    /// renoise or path; needs --model (about 20 minutes, on one thread)
+    /// renoise or path (about 20 minutes, on one thread; without --model it trains first)
     Phi4Autocorrelation,
     /// U(1): exact chains at beta = 1 to 11 on 16 x 16, each network trained by the chain with the one below, beside HMC and
     /// charge shifts (about 25 minutes)
@@ -128,10 +133,7 @@ impl Experiment {
 
 /// Runs the command.
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
-    use Experiment::{
-        Phi4AcceptanceKappa, Phi4AcceptanceTraining, Phi4AcceptanceVolume, Phi4Autocorrelation, U1Chains,
-        U1Conditioned, U1Coupling, U1Histograms, U1Volume,
-    };
+    use Experiment::{Phi4Autocorrelation, U1Chains, U1Conditioned, U1Coupling, U1Histograms, U1Volume};
     let generates = options.experiment.generates();
     if options.model.is_some() && !generates && !matches!(options.experiment, Phi4Autocorrelation) {
         let expected = "nothing: only phi4-broken, -symmetric, -statistics, -cumulants, -likelihood and -autocorrelation take a model";
@@ -147,23 +149,16 @@ pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     {
         return Err(Error::invalid("--models", "given", "nothing: only u1-* keep or take networks").into());
     }
-    let scans =
-        |name: &str, scans: &[Scan]| acceptance::run(global, options.quick, name, scans, options.plots.as_deref());
-    match options.experiment {
-        Phi4AcceptanceKappa => scans("phi4-acceptance-kappa", &[Scan::Kappa]),
-        Phi4AcceptanceVolume => scans("phi4-acceptance-volume", &[Scan::Volume]),
-        Phi4AcceptanceTraining => scans("phi4-acceptance-training", &[Scan::Configurations, Scan::Steps]),
-        Phi4Autocorrelation => autocorrelation::run(global, options.quick, options.model.as_deref()),
-        _ => frame::run(global, options, &options.experiment.name(), |context| dispatch(options.experiment, context)),
-    }
+    frame::run(global, options, &options.experiment.name(), |context| dispatch(options.experiment, context))
 }
 
-/// The experiments in the frame.
+/// All experiments.
 fn dispatch(experiment: Experiment, context: &Context) -> Result<Findings, Failure> {
     match experiment {
         Experiment::Kernels => kernels::run(context),
         Experiment::TwoPeak => two_peak::run(context),
         Experiment::TwoPeakNetwork => two_peak::run_network(context),
+        Experiment::ThreePeak => three_peak::run(context),
         Experiment::FreeEnergy => weights::free_energy(context),
         Experiment::Levels => weights::levels(context),
         Experiment::Toy => toy::run(context),
@@ -183,11 +178,10 @@ fn dispatch(experiment: Experiment, context: &Context) -> Result<Findings, Failu
         Experiment::Phi4Statistics => phi4::statistics(context, 0.21),
         Experiment::Phi4Cumulants => phi4::cumulants(context),
         Experiment::Phi4Likelihood => phi4::likelihood(context),
-        // Not yet in the frame.
-        Experiment::Phi4AcceptanceKappa
-        | Experiment::Phi4AcceptanceVolume
-        | Experiment::Phi4AcceptanceTraining
-        | Experiment::Phi4Autocorrelation => Err(Error::Internal("an experiment without its frame".into()).into()),
+        Experiment::Phi4AcceptanceKappa => acceptance::run(context, &[Scan::Kappa]),
+        Experiment::Phi4AcceptanceVolume => acceptance::run(context, &[Scan::Volume]),
+        Experiment::Phi4AcceptanceTraining => acceptance::run(context, &[Scan::Configurations, Scan::Steps]),
+        Experiment::Phi4Autocorrelation => autocorrelation::run(context),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `stoq reproduce phi4-cumulants`: cumulants of the field at the end of both processes and along them, from equilibrium data;
 //! and the quench whose cumulants were published.
 
-use super::{Study, quality};
+use super::Study;
 use crate::common::Failure;
 use crate::reproduce::frame::Context;
 use serde_json::json;
@@ -17,6 +17,8 @@ const LARGEST_Z: f64 = 3.0;
 const LARGEST_FORWARD_Z: f64 = 4.5;
 const NAMES: [&str; 7] = ["kappa2", "kappa4", "kappa6", "kappa8", "kappa4_ratio", "kappa6_ratio", "kappa8_ratio"];
 const ORDERS: [usize; 4] = [2, 4, 6, 8];
+/// Largest error that is drawn, in units of the clean cumulant.
+const LARGEST_ERROR: f64 = 0.5;
 /// Times of the table of the flow.
 const TIMES: usize = 5;
 
@@ -34,7 +36,7 @@ pub fn run(context: &Context) -> Result<Findings, Failure> {
     let options = QuenchOptions { trajectories, ..QuenchOptions::default() };
     let quench = quenched(&study.subject, options, chains, context.effort())?;
     findings.table(study.table("Cumulants", &NAMES, &[&quench.ensemble])?);
-    findings.table(quality(&study.generated)?);
+    study.judge(&mut findings)?;
     judge(&mut findings, &quench);
     let (paths, levels) = (study.plan.flow, study.plan.effort.levels[0]);
     context.say("cumulants along the processes");
@@ -84,10 +86,13 @@ fn show(findings: &mut Findings, flows: &[Flow]) {
         largest = z.fold(largest, |most, z| if z <= most { most } else { z });
         findings.figure(figure(flow));
         let mut table = Table::wide(format!("{}: found(error) [z]", flow.scheme));
-        for (process, points) in [("forward", &flow.forward), ("backward", &flow.backward)] {
-            for point in thinned(points) {
-                table = table.row(row(process, point));
-            }
+        let some = thinned(&flow.forward);
+        // The backward process visits the same times.
+        let near =
+            |time: f64| flow.backward.iter().min_by(|a, b| (a.time - time).abs().total_cmp(&(b.time - time).abs()));
+        let backward: Vec<&FlowPoint> = some.iter().filter_map(|point| near(point.time)).collect();
+        for (process, points) in [("forward", some), ("backward", backward)] {
+            table = points.into_iter().fold(table, |table, point| table.row(row(process, point)));
         }
         findings.table(table);
     }
@@ -114,7 +119,10 @@ fn row(process: &str, point: &FlowPoint) -> Row {
 
 /// A panel an order: kappa_2 as it is, the others in units of the clean one.
 fn figure(flow: &Flow) -> Figure {
-    let caption = format!("Cumulants against time, {} scheme: expected (dashed), forward and backward.", flow.scheme);
+    let caption = format!(
+        "Cumulants against time, {} scheme: expected (dashed), forward and backward; only what is known to half of the clean value.",
+        flow.scheme
+    );
     let name = format!("flow-{}", flow.scheme);
     ORDERS.iter().fold(Figure::new(name, caption), |figure, &order| {
         let unit = if order == 2 { 1.0 } else { flow.backward[0].expected[order - 1].0 };
@@ -123,7 +131,7 @@ fn figure(flow: &Flow) -> Figure {
                 let estimate = point.found.cumulants[order - 1];
                 (point.time, estimate.value / unit, estimate.error / unit.abs())
             };
-            points.iter().map(point).collect::<Vec<_>>()
+            points.iter().map(point).filter(|point| order == 2 || point.2 < LARGEST_ERROR).collect::<Vec<_>>()
         };
         let label = if order == 2 { "\u{3ba}2(t)".into() } else { format!("\u{3ba}{order}(t) / \u{3ba}{order}(0)") };
         let expected = flow.backward.iter().map(|point| (point.time, point.expected[order - 1].0 / unit));
@@ -131,6 +139,6 @@ fn figure(flow: &Flow) -> Figure {
             .band("backward", found(&flow.backward))
             .points("forward", found(&flow.forward))
             .dashed("expected", expected);
-        figure.panel(if order == 2 { plot.log_y() } else { plot.y_range(-0.5, 2.0) })
+        figure.panel(if order == 2 { plot.log_y() } else { plot.y_range(-0.5, 1.6) })
     })
 }

@@ -1,6 +1,6 @@
 //! `stoq reproduce phi4-broken`, `phi4-symmetric` and `phi4-statistics`.
 
-use super::{OBSERVABLES, Study, magnetisation, pictures, quality};
+use super::{OBSERVABLES, Study, magnetisation, pictures};
 use crate::common::Failure;
 use crate::reproduce::frame::Context;
 use stoq::report::Findings;
@@ -21,7 +21,8 @@ pub fn pages(context: &Context, kappa: f64) -> Result<Findings, Failure> {
     let mut findings = Findings::new(title, study.parameters()).limit(LARGEST_Z);
     findings.text("After figures 4 to 7 and table 1 of Wang, Aarts, Zhou, JHEP 05 (2024) 060.").text(WHAT);
     findings.figure(pictures(&study)).figure(magnetisation(&study)?);
-    findings.table(quality(&study.generated)?).table(study.table("Observables", &OBSERVABLES, &[])?);
+    study.judge(&mut findings)?;
+    findings.table(study.table("Observables", &OBSERVABLES, &[])?);
     Ok(findings)
 }
 
@@ -33,7 +34,8 @@ pub fn statistics(context: &Context, kappa: f64) -> Result<Findings, Failure> {
     let mut findings = Findings::new(title, study.parameters()).limit(LARGEST_Z);
     findings.text("After table 1 of Wang, Aarts, Zhou, JHEP 05 (2024) 060.").text(WHAT);
     let names: Vec<&'static str> = OBSERVABLES.iter().chain(&["kappa2", "kappa4"]).copied().collect();
-    findings.table(study.table("Observables", &names, &[])?).table(quality(&study.generated)?);
+    findings.table(study.table("Observables", &names, &[])?);
+    study.judge(&mut findings)?;
     findings.figure(magnetisation(&study)?);
     Ok(findings)
 }

@@ -26,8 +26,9 @@ pub fn run(context: &Context) -> Result<Findings, Failure> {
     findings.text(
         "S_eff = -log q by the probability flow, on configurations that the model generates (as published) and on those of equilibrium. R^2 \
          and Pearson's r compare with the spread of S, which grows with the volume: they tend to 1 for a model that is wrong \
-         everywhere. Var(S + log q) says how far q is from exp(-S)/Z; random probes add their own variance to it. The paths of \
-         the exact kernel have weights of their own, whose variance is below it, for they need no flow.",
+         everywhere. Var(S + log q) says how far q is from exp(-S)/Z; random probes add their own variance to it. \
+         The flow is followed to a tolerance and its density is a diagnosis; the paths of the exact kernel have weights of their own, \
+         exact for any number of steps, whose variance includes what the steps cost.",
     );
     let mut table = Table::new("Agreement of S_eff with S");
     let mut plot = Plot::new("", "S", "S_eff - <S_eff - S>");

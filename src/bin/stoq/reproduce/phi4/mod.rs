@@ -12,8 +12,8 @@ use super::frame::Context;
 use crate::common::Failure;
 use serde_json::{Value, json};
 use stoq::Error;
-use stoq::analysis::JackknifeEstimate;
-use stoq::report::{Figure, Images, Observable, Plot, Row, Table};
+use stoq::analysis::{JackknifeEstimate, WeightEstimate};
+use stoq::report::{Figure, Findings, Images, Observable, Plot, Row, Table};
 use stoq::reproduce::phi4::{
     Ensemble, Generated, Plan, QUANTITIES, Subject, equilibrium, generate, published, reference,
 };
@@ -21,8 +21,10 @@ use stoq::reproduce::phi4::{
 /// The table of the literature.
 const OBSERVABLES: [&str; 7] =
     ["abs_mag", "mean_abs_phi", "chi2", "chi_connected", "binder", "action_density", "positive"];
-/// Effective proposals below which reweighted means have no error worth counting.
+/// Effective proposals below which exact ensembles have no error worth counting, and the largest relative error of their number: a few
+/// proposals carry most of the weight beyond, and others of still larger weight are yet to come.
 const FEWEST_EFFECTIVE: f64 = 200.0;
+const LARGEST_ERROR: f64 = 0.2;
 /// Bins of a histogram.
 const BINS: usize = 48;
 
@@ -78,14 +80,32 @@ impl Study {
             table = table.row(known.into_iter().fold(row, Row::with));
         }
         let Generated { plain, chain, reweighted, .. } = &self.generated;
-        let weighed = self.generated.effective_sample_size.value * plain.len() as f64 >= FEWEST_EFFECTIVE;
-        for (ensemble, counted) in [(plain, false), (chain, true), (reweighted, weighed)] {
+        let weighed = self.weights_are_known();
+        for (ensemble, counted) in [(plain, false), (chain, weighed), (reweighted, weighed)] {
             table = table.row(self.row(names, ensemble, &found, counted)?);
         }
         for ensemble in others {
             table = table.row(self.row(names, ensemble, &found, false)?);
         }
         Ok(published_rows(self, names, &found).into_iter().fold(table, Table::row))
+    }
+
+    /// Whether the proposals are enough for the errors of the exact ensembles.
+    fn weights_are_known(&self) -> bool {
+        let WeightEstimate { value, error } = self.generated.effective_sample_size;
+        value * self.generated.plain.len() as f64 >= FEWEST_EFFECTIVE && error < LARGEST_ERROR * value
+    }
+
+    /// What the proposals are worth, and whether that is enough.
+    fn judge(&self, findings: &mut Findings) -> Result<(), Error> {
+        findings.table(quality(&self.generated)?);
+        if !self.weights_are_known() {
+            findings.text(
+                "Few of the proposals carry most of the weight: their number is too small for the errors of the exact ensembles, \
+                 which the verdict does not count. Train longer, or generate more.",
+            );
+        }
+        Ok(())
     }
 
     fn row(
@@ -154,7 +174,7 @@ fn observable(name: &str, found: &[JackknifeEstimate]) -> Observable {
 
 /// What the proposals are worth.
 fn quality(generated: &Generated) -> Result<Table, Error> {
-    let of = |name: &str, e: &stoq::analysis::WeightEstimate| Observable::new(name, e.value, e.error).uncounted();
+    let of = |name: &str, e: &WeightEstimate| Observable::new(name, e.value, e.error).uncounted();
     let (tau, error) = generated.chain.tau_int()?;
     let row = Row::new()
         .label("score evaluations", generated.levels)
