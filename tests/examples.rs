@@ -138,12 +138,16 @@ fn python_trains_checks_and_samples() {
     writes_what_it_wrote(command.args(["--steps", "200", "--updates", "500"]), folder);
 }
 
-/// The program succeeds, and its output is the file that is kept with the example.
+/// The program succeeds, and its output is the file that is kept with the example; `STOQ_UPDATE_GOLDEN=1` writes it anew.
 fn writes_what_it_wrote(command: &mut Command, folder: &str) {
     let run = command.output().unwrap();
     let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     assert!(run.status.success(), "{out}{errors}");
-    assert_eq!(out, std::fs::read_to_string(root().join("examples").join(folder).join("expected_output.txt")).unwrap());
+    let kept = root().join("examples").join(folder).join("expected_output.txt");
+    if std::env::var_os("STOQ_UPDATE_GOLDEN").is_some() {
+        std::fs::write(&kept, out.as_bytes()).unwrap();
+    }
+    assert_eq!(out, std::fs::read_to_string(kept).unwrap());
 }
 
 /// Builds an example by its own build file, runs it with `options`, and returns what it writes for `--json`.

@@ -188,6 +188,8 @@ function structs_have_their_size()
         (Stoq.stoq_likelihood_options_t, Stoq.stoq_likelihood_options_init),
         (Stoq.stoq_complex_langevin_options_t, Stoq.stoq_complex_langevin_options_init),
         (Stoq.stoq_fokker_planck_options_t, Stoq.stoq_fokker_planck_options_init),
+        (Stoq.stoq_estimate_t, Stoq.stoq_estimate_init), (Stoq.stoq_report_options_t, Stoq.stoq_report_options_init),
+        (Stoq.stoq_statistics_options_t, Stoq.stoq_statistics_options_init),
     ]
     for (type, initialiser) in initialisers
         defaults = Ref{type}()
