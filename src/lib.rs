@@ -43,6 +43,7 @@ pub mod capi;
 pub mod diffusion;
 pub mod error;
 pub mod files;
+pub mod files_growing;
 mod files_mapped;
 pub mod fourier;
 pub mod kernel;

@@ -385,3 +385,51 @@ fn the_self_test_passes_and_flags_come_from_a_file() {
     assert_eq!((&found["updates"], &found["mu2"], &found["warm_up"]), (&20.into(), &(-1.0).into(), &5.into()));
     assert_eq!(found["extent"], serde_json::json!([2, 3]));
 }
+
+/// What an interrupted run has written stays, and the same command completes the file with another chain.
+#[test]
+fn data_files_grow_and_survive_an_interruption() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &str| {
+        let output = stoq(folder.path(), arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let sidecar =
+        |name: &str| -> Value { serde_json::from_slice(&std::fs::read(folder.path().join(name)).unwrap()).unwrap() };
+    let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    // Independent draws are the same numbers in any number of runs.
+    let law = "data toy --mu2 1 --g 0.4 --extent 4 --quiet --seed 7";
+    run(&format!("{law} --configs 150 -o whole.npy"));
+    run(&format!("{law} --configs 70 -o parts.npy --append"));
+    run(&format!("{law} --configs 150 -o parts.npy --append"));
+    let (whole, parts) = (bytes("whole.npy"), bytes("parts.npy"));
+    assert_eq!(whole[whole.len() - 150 * 16..], parts[parts.len() - 150 * 16..]);
+    // What was there is measured again, from float32.
+    let square = |name: &str| number(&sidecar(name), "/observables/phi2/value");
+    assert!((square("whole.json") / square("parts.json") - 1.0).abs() < 1e-6);
+    let run_lengths = |name: &str| -> Vec<u64> {
+        let value = sidecar(name);
+        value["runs"].as_array().unwrap().iter().map(|run| run["configurations"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(run_lengths("parts.json"), [70, 80]);
+
+    // A chain: killed in the middle of a write, it has its whole configurations, and goes on as chain number 1.
+    let chain =
+        "data phi4 --kappa 0.2 --lambda 0.022 --extent 4,4 --thermalise 20 --sweeps 1 --quiet -o c.npy --append";
+    run(&format!("{chain} --configs 64"));
+    let before = bytes("c.npy");
+    std::fs::write(folder.path().join("c.npy"), [&before[..], &[1; 77]].concat()).unwrap();
+    run(&format!("{chain} --configs 100"));
+    let after = bytes("c.npy");
+    let header = before.len() - 64 * 64;
+    assert_eq!((after.len(), &after[header..before.len()]), (header + 100 * 64, &before[header..]));
+    assert!(after[header..header + 36 * 64] != after[before.len()..], "another chain, other numbers");
+    assert_eq!(run_lengths("c.json"), [64, 36]);
+    assert_eq!(sidecar("c.json")["configurations"], 100);
+    run(&format!("{chain} --configs 100"));
+    assert_eq!(bytes("c.npy"), after);
+    let other = stoq(folder.path(), &chain.replace("0.2 ", "0.21 ").replace("--quiet", "--quiet --configs 120"));
+    let message = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(other.status.code() == Some(2) && message.contains("--append"), "{message}");
+    assert_eq!(bytes("c.npy"), after);
+}

@@ -1,6 +1,7 @@
 //! `stoq data`: equilibrium configurations.
 
 use super::common::{Failure, Global, Record, Reporter, interruption, say};
+use super::growing::{GrowingData, write_sidecar};
 use super::observables::{self, Meter};
 use super::system::SystemOptions;
 use clap::Args;
@@ -33,6 +34,10 @@ pub struct Options {
     /// As many before the first configuration [default: 500, complex Langevin 50]
     #[arg(long)]
     thermalise: Option<usize>,
+    /// Go on with the file until it holds --configs configurations, by a new chain, and write as they are made: an
+    /// interrupted run loses none but the last 64, and the same command goes on with it
+    #[arg(long)]
+    append: bool,
     /// The .npy file; a .json file of the same name says how it was made
     #[arg(short, long)]
     output: PathBuf,
@@ -51,11 +56,16 @@ enum Source {
 }
 
 impl Source {
-    fn new(global: &Global, options: &Options, record: &ActionRecord, lattice: &Lattice) -> Result<Self> {
+    fn new(
+        global: &Global,
+        options: &Options,
+        record: &ActionRecord,
+        (lattice, chain): (&Lattice, u32),
+    ) -> Result<Self> {
         let of = |name: &str| record.coupling(name);
         let sweeps = options.sweeps;
         if options.system.system.is_complex() {
-            let mut process = ComplexLangevin::new(record.complex()?, lattice, global.seed, 0)?;
+            let mut process = ComplexLangevin::new(record.complex()?, lattice, global.seed, chain)?;
             process.thermalise(options.thermalise.unwrap_or(50) as f64 * process.interval())?;
             return Ok(Source::Complex(Box::new(process), sweeps.unwrap_or(5)));
         }
@@ -63,7 +73,7 @@ impl Source {
             let sweeps = sweeps.unwrap_or(10);
             let sampling = EquilibriumOptions { sweeps, ..EquilibriumOptions::default() };
             let (kappa, lambda) = (of("kappa")?, of("lambda")?);
-            let mut sampler = EquilibriumSampler::with_options(lattice, kappa, lambda, global.seed, 0, sampling)?;
+            let mut sampler = EquilibriumSampler::with_options(lattice, kappa, lambda, global.seed, chain, sampling)?;
             let thermalise = options.thermalise.unwrap_or(500);
             say(global, &format!("thermalising {thermalise} sweeps"));
             sampler.thermalise(thermalise)?;
@@ -72,7 +82,7 @@ impl Source {
         if record.name == "u1" {
             let mut sampling = GaugeOptions::default();
             sampling.sweeps = sweeps.unwrap_or(sampling.sweeps);
-            let mut sampler = GaugeSampler::with_options(lattice, of("beta")?, global.seed, 0, sampling)?;
+            let mut sampler = GaugeSampler::with_options(lattice, of("beta")?, global.seed, chain, sampling)?;
             let thermalise = options.thermalise.unwrap_or(500);
             say(global, &format!("thermalising {thermalise} sweeps"));
             sampler.thermalise(thermalise)?;
@@ -96,29 +106,32 @@ impl Source {
         }
     }
 
+    /// The action of a field, if it has one.
+    fn action(&mut self, field: &[f64]) -> Result<Option<f64>> {
+        match self {
+            Source::Equilibrium(sampler, _) => finite_action(sampler.action(), field),
+            Source::Gauge(sampler, _) => finite_action(sampler.action(), field),
+            Source::Independent(_, action) => finite_action(&mut **action, field),
+            Source::Complex(..) => Ok(None),
+        }
+    }
+
     /// Writes configuration `index` into `field`; its action, if it has one.
     fn next(&mut self, seed: u64, index: usize, field: &mut [f64]) -> Result<Option<f64>> {
         match self {
             Source::Equilibrium(sampler, _) => {
                 field.copy_from_slice(sampler.next_configuration()?);
-                finite_action(sampler.action(), field)
             }
-            Source::Gauge(sampler, _) => {
-                field.copy_from_slice(sampler.next_configuration()?);
-                finite_action(sampler.action(), field)
-            }
-            Source::Independent(sampler, action) => {
-                sampler.draw(&Stream::new(seed, 0, index as u64)?, field)?;
-                finite_action(&mut **action, field)
-            }
+            Source::Gauge(sampler, _) => field.copy_from_slice(sampler.next_configuration()?),
+            Source::Independent(sampler, _) => sampler.draw(&Stream::new(seed, 0, index as u64)?, field)?,
             Source::Complex(process, intervals) => {
                 for _ in 0..*intervals {
                     process.next_configuration()?;
                 }
                 field.copy_from_slice(process.field());
-                Ok(None)
             }
         }
+        self.action(field)
     }
 }
 
@@ -136,25 +149,28 @@ pub fn independent(record: &ActionRecord, lattice: &Lattice) -> Result<Independe
 pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failure> {
     let start = Instant::now();
     let (record, lattice) = (options.system.record()?, options.system.lattice()?);
-    let mut source = Source::new(global, options, &record, &lattice)?;
+    let mut growing = match options.append {
+        true => Some(GrowingData::open(&options.output, &record, &lattice, global.seed)?),
+        false => None,
+    };
+    let chain = growing.as_ref().map_or(0, GrowingData::chain);
+    let first = growing.as_ref().map_or(0, GrowingData::configurations);
+    if growing.is_some() && first >= options.configs {
+        say(global, &format!("{first} configurations are there: nothing to do"));
+        return Ok(());
+    }
+    let mut source = Source::new(global, options, &record, (&lattice, chain))?;
     let stop = interruption();
     let mut reporter = Reporter::new(global, options.configs as u64);
     let mut meter = Meter::new(Some(&record), &lattice)?;
     let mut field = vec![0.0; lattice.values()];
-    let mut fields = Vec::with_capacity(options.configs * lattice.values());
-    for index in 0..options.configs {
-        if stop.load(Ordering::SeqCst) {
-            return Err(Failure::Interrupted);
+    let mut fields = vec![];
+    if let Some(growing) = &growing {
+        for field in growing.before.chunks_exact(lattice.values()) {
+            meter.measure(field, source.action(field)?)?;
         }
-        let action = source.next(global.seed, index, &mut field)?;
-        meter.measure(&field, action)?;
-        fields.extend(field.iter().map(|&x| x as f32));
-        reporter.update(index as u64 + 1, "configurations");
+        say(global, &format!("{first} configurations are there"));
     }
-    reporter.finish();
-    Dataset::new(lattice.clone(), fields)?.save(&options.output)?;
-    let rows = meter.rows()?;
-    let observables = observables::json(&rows);
     let mut sidecar = json!({
         "format": if lattice.components() == 1 { "numpy float32, C order, shape (configurations, extents)" }
                   else { "numpy float32, C order, shape (configurations, components, extents)" },
@@ -165,12 +181,43 @@ pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failur
         "configurations": options.configs,
         "algorithm": source.algorithm(),
         "seed": global.seed,
-        "observables": observables,
     });
+    for index in first..options.configs {
+        let stopped = stop.load(Ordering::SeqCst);
+        if stopped {
+            if let Some(growing) = &mut growing {
+                growing.write(&options.output, &sidecar)?;
+                say(global, &format!("{} configurations are in the file", growing.configurations()));
+            }
+            return Err(Failure::Interrupted);
+        }
+        let action = source.next(global.seed, index, &mut field)?;
+        meter.measure(&field, action)?;
+        match &mut growing {
+            Some(growing) => {
+                if growing.push(&field) {
+                    growing.write(&options.output, &sidecar)?;
+                }
+            }
+            None => fields.extend(field.iter().map(|&x| x as f32)),
+        }
+        reporter.update(index as u64 + 1, "configurations");
+    }
+    reporter.finish();
+    match &mut growing {
+        Some(growing) => {
+            growing.write(&options.output, &sidecar)?;
+            sidecar["runs"] = growing.runs();
+        }
+        None => Dataset::new(lattice.clone(), fields)?.save(&options.output)?,
+    }
+    let rows = meter.rows()?;
+    let observables = observables::json(&rows);
+    sidecar["observables"] = json!(observables);
     say(global, &format!("{} configurations: {}", options.configs, source.algorithm()));
-    let acceptance = describe(global, &source, &mut sidecar)?;
-    let text = serde_json::to_string_pretty(&sidecar).map_err(|error| Error::Internal(error.to_string()))?;
-    stoq::files::write_atomically(&sidecar_path(&options.output), format!("{text}\n").as_bytes())?;
+    // One configuration more says nothing about its run.
+    let acceptance = if options.configs - first < 2 { None } else { describe(global, &source, &mut sidecar)? };
+    write_sidecar(&options.output, &sidecar)?;
     observables::print(global, &rows);
     let mut parameters = options.system.parameters()?;
     parameters["configs"] = json!(options.configs);

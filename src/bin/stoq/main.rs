@@ -9,6 +9,7 @@ mod common;
 mod config;
 mod data;
 mod gauge;
+mod growing;
 mod info;
 mod kernels;
 mod likelihood;
