@@ -143,11 +143,7 @@ fn writes_what_it_wrote(command: &mut Command, folder: &str) {
     let run = command.output().unwrap();
     let (out, errors) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     assert!(run.status.success(), "{out}{errors}");
-    let kept = root().join("examples").join(folder).join("expected_output.txt");
-    if std::env::var_os("STOQ_UPDATE_GOLDEN").is_some() {
-        std::fs::write(&kept, out.as_bytes()).unwrap();
-    }
-    assert_eq!(out, std::fs::read_to_string(kept).unwrap());
+    assert_eq!(out, common::kept(&root().join("examples").join(folder).join("expected_output.txt"), &out));
 }
 
 /// Builds an example by its own build file, runs it with `options`, and returns what it writes for `--json`.

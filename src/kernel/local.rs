@@ -29,8 +29,9 @@ pub(super) struct LocalKernel {
 /// The covariance at one x_a, and scratch.
 #[derive(Default)]
 pub(super) struct LocalState {
-    /// O_p.
+    /// O_p, by which noise is multiplied, and 1 / O_p.
     outer: Vec<f64>,
+    inverse: Vec<f64>,
     /// Of G beside its bonds, in the order of the factors.
     diagonal: Vec<f64>,
     /// Factors of G and H.
@@ -95,6 +96,8 @@ impl LocalState {
         let sum = neighbours.factorise(operator, (kernel.bridge, kernel.weight * kernel.weight), &mut self.sum);
         self.outer.clear();
         self.outer.extend(deviation.iter().zip(&kernel.root).map(|(s, root)| s * root));
+        self.inverse.clear();
+        self.inverse.extend(self.outer.iter().map(|outer| 1.0 / outer));
         self.unit = None;
         if peaks {
             self.residual.fill(1.0 / (kernel.root[0] * (sites as f64).sqrt()));
@@ -150,14 +153,12 @@ impl LocalState {
     #[cfg(test)]
     pub fn outer_of(&mut self, other: &LocalState) {
         self.outer.clone_from(&other.outer);
+        self.inverse.clone_from(&other.inverse);
     }
 
     /// Divides by O, which leaves the field in `residual`, and solves.
     fn whiten(&mut self, kernel: &LocalKernel, fourier: &mut LatticeFourier, coloured: &[f64]) {
-        let mut inverse = std::mem::take(&mut self.whitened);
-        inverse.iter_mut().zip(&self.outer).for_each(|(inverse, outer)| *inverse = 1.0 / outer);
-        fourier.filter(coloured, &inverse, &mut self.scratch);
-        self.whitened = inverse;
+        fourier.filter(coloured, &self.inverse, &mut self.scratch);
         kernel.neighbours.order(&self.scratch, &mut self.residual);
         self.solve(kernel);
     }
@@ -172,9 +173,8 @@ impl LocalState {
         out: LocalGradient<'_>,
     ) -> (f64, f64) {
         self.whiten(kernel, fourier, coloured);
-        let inverse: Vec<f64> = self.outer.iter().map(|outer| 1.0 / outer).collect();
         kernel.neighbours.restore(&self.whitened, &mut self.scratch);
-        fourier.filter(&self.scratch, &inverse, out.whitened);
+        fourier.filter(&self.scratch, &self.inverse, out.whitened);
         let mut given = (0.0, 0.0);
         let weight = kernel.weight * kernel.weight;
         let (of_sum, of_precision) = (self.sum.inverse_diagonal(), self.precision.inverse_diagonal());
@@ -185,7 +185,7 @@ impl LocalState {
                 *square += e * (given.1 * e - 2.0 * given.0 * q);
             }
             kernel.neighbours.restore(&unit.whitened, &mut self.scratch);
-            fourier.filter(&self.scratch, &inverse, out.unit);
+            fourier.filter(&self.scratch, &self.inverse, out.unit);
         }
         for (index, square) in square.iter_mut().enumerate() {
             let change = 0.5 * (kernel.bridge * of_sum[index] - of_precision[index] + weight * *square);

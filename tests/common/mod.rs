@@ -64,6 +64,14 @@ pub fn ruined(model: &Model, scale: f64, widening: f64, seed: u64) -> Model {
     Model::new(metadata, values.into_iter().map(|value| value as f32).collect()).unwrap()
 }
 
+/// What an example is known to write: the text of the file at `path`; `STOQ_UPDATE_GOLDEN=1` puts `found` there first.
+pub fn kept(path: &Path, found: &str) -> String {
+    if std::env::var_os("STOQ_UPDATE_GOLDEN").is_some() {
+        std::fs::write(path, found).unwrap();
+    }
+    std::fs::read_to_string(path).unwrap()
+}
+
 /// Ready for a chain.
 pub fn score(model: Model) -> Arc<NativeScore> {
     Arc::new(NativeScore::new(model).unwrap())

@@ -8,8 +8,7 @@
 //! multiplies from both sides. A zero mode of two peaks counts from the offsets of the peaks, each with its probability;
 //! the rest is the chain rule through `ReverseKernel::shape`.
 
-use super::zero_mode;
-use super::{LatticeFourier, LocalGradient, Offsets, Response, ReverseKernel, Shape};
+use super::{LatticeFourier, LocalGradient, Offsets, Response, ReverseKernel, Shape, zero_mode};
 use crate::diffusion::FACTOR;
 
 /// d log B / d (denoised field), and scratch.
