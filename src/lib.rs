@@ -48,6 +48,7 @@ mod files_mapped;
 pub mod fourier;
 pub mod kernel;
 pub mod lattice;
+mod linear;
 pub mod model;
 pub mod nn;
 pub mod report;

@@ -25,6 +25,7 @@ use super::proposals::diagnostic_streams;
 use crate::action::{Action, finite_action};
 use crate::analysis::jackknife::jackknife;
 use crate::error::{Error, Result};
+use crate::linear;
 use crate::score::Score;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -206,35 +207,19 @@ fn fitted(features: &[[f64; FEATURES]], target: &[f64]) -> Vec<f64> {
     let scaled = |f: &[f64; FEATURES]| -> [f64; FEATURES] {
         std::array::from_fn(|i| if spread[i] > 0.0 { (f[i] - mean[i]) / spread[i] } else { 0.0 })
     };
-    let mut normal = [[0.0; FEATURES]; FEATURES];
-    let mut right = [0.0; FEATURES];
+    let mut normal = [0.0; FEATURES * FEATURES];
+    let mut slope = [0.0; FEATURES];
     for (f, y) in features.iter().zip(centred(target)) {
         let f = scaled(f);
         for i in 0..FEATURES {
-            right[i] += f[i] * y / n;
-            (0..FEATURES).for_each(|j| normal[i][j] += f[i] * f[j] / n);
+            slope[i] += f[i] * y / n;
+            (0..FEATURES).for_each(|j| normal[i * FEATURES + j] += f[i] * f[j] / n);
         }
     }
     // Features that say the same share the answer: a small ridge on a matrix of unit diagonal.
-    (0..FEATURES).for_each(|i| normal[i][i] += 1e-8);
-    let slope = solve(normal, right);
+    (0..FEATURES).for_each(|i| normal[i * FEATURES + i] += 1e-8);
+    linear::solve(&mut normal, &mut slope);
     features.iter().map(|f| scaled(f).iter().zip(&slope).map(|(f, slope)| f * slope).sum()).collect()
-}
-
-/// Solves a symmetric positive system by elimination.
-fn solve(mut a: [[f64; FEATURES]; FEATURES], mut b: [f64; FEATURES]) -> [f64; FEATURES] {
-    for pivot in 0..FEATURES {
-        for row in pivot + 1..FEATURES {
-            let factor = a[row][pivot] / a[pivot][pivot];
-            (pivot..FEATURES).for_each(|column| a[row][column] -= factor * a[pivot][column]);
-            b[row] -= factor * b[pivot];
-        }
-    }
-    for row in (0..FEATURES).rev() {
-        let known: f64 = (row + 1..FEATURES).map(|column| a[row][column] * b[column]).sum();
-        b[row] = (b[row] - known) / a[row][row];
-    }
-    b
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@
 //! below one by the part of the noise that is refused.
 
 use super::flow::{FlowCoordinates, log_standard_normal};
-use super::linear;
 use crate::error::{Error, Result, require_finite, require_length};
+use crate::linear;
 use crate::rng::{Purpose, Stream};
 use crate::score::{Differential, Score};
 use std::sync::Arc;

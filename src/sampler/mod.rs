@@ -11,7 +11,6 @@ mod generator;
 mod independent;
 mod langevin;
 mod likelihood;
-mod linear;
 mod ode;
 mod quench;
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod refine;
 mod sample;
 mod symmetry;
 mod target;
+mod trained;
 mod trainer;
 
 #[cfg(test)]

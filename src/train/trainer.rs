@@ -1,7 +1,6 @@
 //! The training loop.
 
 use super::density::{LevelDensity, PIECES};
-use super::measure::measure_posterior;
 use super::optimizer::Adam;
 use super::options::{CurvePoint, Progress, TrainOptions};
 use super::point::{Point, TrainingSet};
@@ -10,7 +9,7 @@ use super::{Dataset, range};
 use crate::action::{ActionRecord, Interrupt};
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result};
-use crate::model::{Condition, Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord};
+use crate::model::Condition;
 use crate::nn::{Adjoint, UNet, UNetShape};
 use crate::rng::Stream;
 use crate::score::Team;
@@ -32,17 +31,17 @@ const VALIDATION_STEP: u64 = crate::rng::MAX_STEP;
 pub struct Trainer {
     pub(super) points: Vec<Point>,
     /// Extents of the configurations as they came: of independent sites, several train side by side.
-    extents: Vec<usize>,
-    configurations: usize,
+    pub(super) extents: Vec<usize>,
+    pub(super) configurations: usize,
     pub(super) options: TrainOptions,
     pub(super) schedule: Schedule,
     pub(super) adam: Adam,
     adjoint: Adjoint<f32>,
     pub(super) conditions: Vec<Condition>,
     /// One value a component, common to all points.
-    data_variance: Vec<f64>,
+    pub(super) data_variance: Vec<f64>,
     /// Scale of the magnetisation, if the network is told it apart.
-    magnetisation: Option<f64>,
+    pub(super) magnetisation: Option<f64>,
     pub(super) log_noise: (f64, f64),
     pub(super) density: LevelDensity,
     team: Team,
@@ -306,82 +305,6 @@ impl Trainer {
             total += losses.iter().sum::<f64>() / samples as f64 / self.points.len() as f64;
         }
         Ok(total)
-    }
-
-    /// The model with the averaged weights, without a measured posterior table; marked as one that still
-    /// adapts, which production kernels refuse.
-    ///
-    /// # Errors
-    /// Those of [`Model::new`].
-    pub fn snapshot(&self) -> Result<Model> {
-        let mut model = self.model(0)?;
-        model.metadata_mut().adapting = !self.is_finished();
-        self.on_extents_of_data(model)
-    }
-
-    fn on_extents_of_data(&self, model: Model) -> Result<Model> {
-        if model.metadata().extents == self.extents { Ok(model) } else { model.on_extents(&self.extents) }
-    }
-
-    /// On the lattice of a point, as it trains.
-    pub(super) fn model(&self, index: usize) -> Result<Model> {
-        let point = &self.points[index];
-        let record = TrainingRecord {
-            steps: self.adam.steps(),
-            batch: self.options.batch,
-            configurations: self.configurations,
-            seed: self.options.seed,
-            version: env!("CARGO_PKG_VERSION").into(),
-            command: self.options.command.clone(),
-            loss: self.loss.is_finite().then_some(self.loss),
-        };
-        let links = point.links.is_some();
-        let several = !links && (self.points.len() > 1 || self.magnetisation.is_some());
-        let metadata = Metadata {
-            schema: SCHEMA,
-            schedule: self.schedule,
-            extents: point.data.lattice().extents().to_vec(),
-            components: point.data.lattice().components(),
-            network: point.network.shape().clone(),
-            covariance: point.covariance.clone(),
-            posterior: PosteriorTable::default(),
-            action: point.action.clone(),
-            training: record,
-            points: vec![],
-            normalisation: if several { self.data_variance.clone() } else { vec![] },
-            conditions: self.conditions.clone(),
-            magnetisation_scale: self.magnetisation,
-            zero_mode: point.zero_mode,
-            plaquettes: point.plaquettes(),
-            adapting: false,
-        };
-        let weights = match &self.best {
-            Some(best) if self.stopped_early() => &best.weights,
-            _ => self.adam.average(),
-        };
-        Model::new(metadata, weights.to_vec())
-    }
-
-    /// The finished model: averaged weights, and the denoiser's error measured on held-out data, at every point.
-    ///
-    /// # Errors
-    /// As [`Trainer::snapshot`].
-    pub fn finish(&self) -> Result<Model> {
-        let mut models = vec![];
-        for (index, point) in self.points.iter().enumerate() {
-            let mut model = self.model(index)?;
-            let table = measure_posterior(&model, &point.data, self.log_noise, self.options.threads)?;
-            model.metadata_mut().posterior = table;
-            models.push(model);
-        }
-        let records = self.points.iter().zip(&models);
-        let records = records.map(|(point, model)| point.record(model.metadata().posterior.clone())).collect();
-        let mut model = models.swap_remove(0);
-        if self.points.len() > 1 {
-            model.metadata_mut().points = records;
-        }
-        model.metadata().validate()?;
-        self.on_extents_of_data(model)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Dense linear algebra of the discrete flow: LU with row pivoting, sums in a fixed order.
+//! Small dense matrices, row by row: LU with row pivoting, sums in a fixed order.
 
 /// Factors the `n` x `n` matrix (row by row) in place, carrying `right` along. Returns log|det| and whether the
 /// determinant is positive; log|det| is -infinity or NaN when there is no inverse.
@@ -31,12 +31,12 @@ fn eliminate(matrix: &mut [f64], n: usize, right: &mut [f64]) -> (f64, bool) {
 }
 
 /// log|det| of an `n` x `n` matrix, which is overwritten, and whether the determinant is positive.
-pub(super) fn log_determinant(matrix: &mut [f64], n: usize) -> (f64, bool) {
+pub(crate) fn log_determinant(matrix: &mut [f64], n: usize) -> (f64, bool) {
     eliminate(matrix, n, &mut [])
 }
 
 /// Solves matrix x = right in place; the result is not finite when there is no solution.
-pub(super) fn solve(matrix: &mut [f64], right: &mut [f64]) {
+pub(crate) fn solve(matrix: &mut [f64], right: &mut [f64]) {
     let n = right.len();
     eliminate(matrix, n, right);
     for row in (0..n).rev() {
