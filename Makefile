@@ -10,7 +10,7 @@ THREADS ?= 2
 MODEL   := examples/models/phi4_16x16_kappa0.27.onnx
 VENV    := build/python
 
-.PHONY: all build demo test missing tools campaign valgrind tsan docs python julia bench model check figures header install \
+.PHONY: all build demo test missing tools campaign valgrind tsan lint docs python julia bench model check figures header install \
   install-files install-fortran dist clean
 
 all: build
@@ -39,6 +39,11 @@ missing:
 
 tools:
 	@test -z "$(MISSING)" || { apt-get update && apt-get install -y $(MISSING); }
+
+# What a change must leave without a word.
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --release --all-targets -- -D warnings
 
 # The C and C++ tests under valgrind, in place of the compiler's sanitizers (some minutes).
 valgrind:

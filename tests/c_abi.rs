@@ -14,7 +14,7 @@ use stoq::capi::*;
 use stoq::diffusion::Schedule;
 use stoq::fourier::momentum_classes;
 use stoq::lattice::Lattice;
-use stoq::model::{ActionRecord, Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord};
+use stoq::model::{ActionRecord, Metadata, Model};
 use stoq::nn::{UNet, UNetShape};
 use stoq::rng::{Purpose, Stream};
 
@@ -38,22 +38,8 @@ fn write_model(path: &Path) {
     stream.normals(Purpose::Start, 0, &mut noise);
     parameters.iter_mut().zip(noise).for_each(|(parameter, noise)| *parameter += 0.03 * noise as f32);
     let metadata = Metadata {
-        schema: SCHEMA,
-        schedule: Schedule::variance_expanding(10.0).unwrap(),
-        extents: vec![4, 4],
-        components: 1,
-        network,
-        covariance,
-        posterior: PosteriorTable::default(),
         action: Some(ActionRecord::phi4(KAPPA, 0.022)),
-        training: TrainingRecord::default(),
-        points: vec![],
-        normalisation: vec![],
-        conditions: vec![],
-        magnetisation_scale: None,
-        zero_mode: None,
-        plaquettes: None,
-        adapting: false,
+        ..Metadata::untrained(&lattice, Schedule::variance_expanding(10.0).unwrap(), network, covariance)
     };
     Model::new(metadata, parameters).unwrap().save(path).unwrap();
 }

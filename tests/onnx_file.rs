@@ -56,12 +56,6 @@ fn model_of(extents: &[usize], components: usize, shape: UNetShape) -> Model {
     let conditions: Vec<Condition> =
         conditions.map(|(name, centre, scale)| Condition { coupling: name.into(), centre, scale }).collect();
     let metadata = Metadata {
-        schema: 1,
-        schedule: Schedule::variance_expanding(25.0 + 1e-13).unwrap(),
-        extents: extents.to_vec(),
-        components,
-        network,
-        covariance,
         posterior: PosteriorTable { rows },
         action: Some(ActionRecord { name: "phi4".into(), couplings }),
         training: TrainingRecord {
@@ -73,13 +67,8 @@ fn model_of(extents: &[usize], components: usize, shape: UNetShape) -> Model {
             command: "stoq train --out \"a \\ \u{3c6}.onnx\"".into(),
             loss: Some(f64::MIN_POSITIVE / 3.0),
         },
-        points: vec![],
-        normalisation: vec![],
         conditions,
-        magnetisation_scale: None,
-        zero_mode: None,
-        plaquettes: None,
-        adapting: false,
+        ..Metadata::untrained(&lattice, Schedule::variance_expanding(25.0 + 1e-13).unwrap(), network, covariance)
     };
     // Sums of many inputs: weights of the size that keeps them near one.
     let values = normals(0, layout.total());

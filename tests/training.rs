@@ -108,7 +108,7 @@ fn a_callback_cancels_and_an_unfinished_model_is_refused_by_chains() {
     assert!(trainer.fit(20, |progress| progress.step < 3).unwrap());
     assert_eq!(trainer.taken(), 3);
     let options = ChainOptions { kernel: Kernel::Path, levels: 3, ..ChainOptions::default() };
-    let chain = |model| Chain::new(std::sync::Arc::new(NativeScore::new(model).unwrap()), options.clone());
+    let chain = |model| Chain::new(std::sync::Arc::new(NativeScore::new(model).unwrap()), options);
     let refused = chain(trainer.snapshot().unwrap()).err().unwrap().to_string();
     assert!(refused.contains("still being trained"), "{refused}");
     assert!(chain(trainer.finish().unwrap()).is_ok());

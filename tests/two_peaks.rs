@@ -8,7 +8,7 @@ use stoq::diffusion::{Schedule, ZeroMode, geometric_levels};
 use stoq::fourier::{LatticeFourier, momentum_classes};
 use stoq::kernel::PathProcess;
 use stoq::lattice::Lattice;
-use stoq::model::{Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord};
+use stoq::model::{Metadata, Model};
 use stoq::nn::{UNet, UNetShape};
 use stoq::rng::Stream;
 use stoq::score::{NativeScore, Score};
@@ -57,22 +57,15 @@ fn system(law: ZeroMode) -> (TwoPeaks, Arc<NativeScore>, f64) {
     let network = UNetShape { inputs: 3, channels: vec![4, 4], embedding: 4, odd: true, ..UNetShape::default() };
     let parameters = UNet::new(&network, &lattice).unwrap().layout().initial(&Stream::new(1, 0, 0).unwrap());
     let metadata = Metadata {
-        schema: SCHEMA,
-        schedule: Schedule::variance_expanding_to(2.0 * law.square().sqrt()).unwrap(),
-        extents: EXTENTS.to_vec(),
-        components: 1,
-        network,
-        covariance,
-        posterior: PosteriorTable::default(),
-        action: None,
-        training: TrainingRecord::default(),
-        points: vec![],
         normalisation: vec![0.6],
-        conditions: vec![],
         magnetisation_scale: Some(1.0),
         zero_mode: Some(law),
-        plaquettes: None,
-        adapting: false,
+        ..Metadata::untrained(
+            &lattice,
+            Schedule::variance_expanding_to(2.0 * law.square().sqrt()).unwrap(),
+            network,
+            covariance,
+        )
     };
     let score = Arc::new(NativeScore::new(Model::new(metadata, parameters).unwrap()).unwrap());
     let fourier = LatticeFourier::new(&lattice);

@@ -4,7 +4,7 @@ use stoq::diffusion::Schedule;
 use stoq::error::Result;
 use stoq::fourier::momentum_classes;
 use stoq::lattice::Lattice;
-use stoq::model::{Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord};
+use stoq::model::{Metadata, Model};
 use stoq::nn::{UNet, UNetShape};
 use stoq::rng::{Purpose, Stream};
 
@@ -34,23 +34,6 @@ pub fn random_model(extents: &[usize]) -> Result<Model> {
     let network = default_shape();
     let weights = random_weights(&UNet::new(&network, &lattice)?)?;
     let covariance = (0..momentum_classes(&lattice).1).map(|class| 9.0 / (1.0 + class as f64)).collect();
-    let metadata = Metadata {
-        schema: SCHEMA,
-        schedule: Schedule::variance_expanding(25.0)?,
-        extents: extents.to_vec(),
-        components: 1,
-        network,
-        covariance,
-        posterior: PosteriorTable::default(),
-        action: None,
-        training: TrainingRecord::default(),
-        points: vec![],
-        normalisation: vec![],
-        conditions: vec![],
-        magnetisation_scale: None,
-        zero_mode: None,
-        plaquettes: None,
-        adapting: false,
-    };
+    let metadata = Metadata::untrained(&lattice, Schedule::variance_expanding(25.0)?, network, covariance);
     Model::new(metadata, weights)
 }

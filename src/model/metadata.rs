@@ -175,6 +175,28 @@ pub struct TrainingRecord {
 }
 
 impl Metadata {
+    /// Of an untrained network: nothing measured, no action, no record. `covariance` as [`Metadata::covariance`].
+    pub fn untrained(lattice: &Lattice, schedule: Schedule, network: UNetShape, covariance: Vec<f64>) -> Self {
+        Metadata {
+            schema: SCHEMA,
+            schedule,
+            extents: lattice.extents().to_vec(),
+            components: lattice.components(),
+            network,
+            covariance,
+            posterior: PosteriorTable::default(),
+            action: None,
+            training: TrainingRecord::default(),
+            points: vec![],
+            normalisation: vec![],
+            conditions: vec![],
+            magnetisation_scale: None,
+            zero_mode: None,
+            plaquettes: None,
+            adapting: false,
+        }
+    }
+
     /// Checks what came from a file.
     ///
     /// # Errors

@@ -207,7 +207,7 @@ fn class_momenta(lattice: &Lattice) -> Vec<(usize, f64)> {
 mod tests {
     use super::*;
     use crate::diffusion::Schedule;
-    use crate::model::{ActionRecord, Condition, Model, TrainingRecord};
+    use crate::model::{ActionRecord, Condition, Model};
     use crate::nn::{UNet, UNetShape};
 
     /// The free field: C_p is a function of p^2-hat exactly, zero mode and all, so that it carries over.
@@ -232,25 +232,20 @@ mod tests {
         let network =
             UNetShape { channels: vec![4, 4], embedding: 4, conditions: conditions_seen, ..UNetShape::default() };
         let first = points[0].clone();
+        let lattice = Lattice::new(&first.extents).unwrap();
         let metadata = Metadata {
-            schema: crate::model::SCHEMA,
-            schedule: Schedule::variance_expanding(25.0).unwrap(),
-            extents: first.extents.clone(),
-            components: 1,
-            network: network.clone(),
-            covariance: first.covariance,
             posterior: first.posterior,
             action: first.action,
-            training: TrainingRecord::default(),
             points,
             normalisation: vec![0.7],
             conditions,
-            magnetisation_scale: None,
-            zero_mode: None,
-            plaquettes: None,
-            adapting: false,
+            ..Metadata::untrained(
+                &lattice,
+                Schedule::variance_expanding(25.0).unwrap(),
+                network.clone(),
+                first.covariance,
+            )
         };
-        let lattice = Lattice::new(&first.extents).unwrap();
         let parameters = vec![0.0; UNet::new(&network, &lattice).unwrap().layout().total()];
         Model::new(metadata, parameters).unwrap()
     }

@@ -153,12 +153,13 @@ impl Page<'_> {
             "<h2>Denoising</h2>\n<p>Above: a held-out configuration with noise of the given \u{3c3}; below: what the \
                        network makes of it.</p>\n",
         );
-        let rows: [(&str, fn(&Snapshot) -> &[f64]); 2] =
-            [("with noise", |snapshot| &snapshot.noisy), ("denoised", |snapshot| &snapshot.denoised)];
-        for (name, field) in rows {
+        for (name, clean) in [("with noise", false), ("denoised", true)] {
             let mut images = Images::new(name, "\u{3c6}(x)", width).scaled(scale);
             for snapshot in self.snapshots {
-                images = images.frame(format!("\u{3c3} = {:.4}", snapshot.noise), &field(snapshot)[..shown]);
+                images = images.frame(
+                    format!("\u{3c3} = {:.4}", snapshot.noise),
+                    &(if clean { &snapshot.denoised } else { &snapshot.noisy })[..shown],
+                );
             }
             if let Some(svg) = images.svg()? {
                 let _ = writeln!(page, "<figure>{}</figure><br/>", inline(&svg));

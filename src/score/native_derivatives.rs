@@ -92,9 +92,7 @@ mod tests {
     use super::*;
     use crate::diffusion::Schedule;
     use crate::lattice::Lattice;
-    use crate::model::{
-        ActionRecord, Condition, Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord, covariance_classes,
-    };
+    use crate::model::{ActionRecord, Condition, Metadata, Model, covariance_classes};
     use crate::nn::{UNet, UNetShape};
     use crate::rng::{Purpose, Stream};
 
@@ -119,22 +117,14 @@ mod tests {
         let couplings = names.clone().map(|name| (name, 1.3));
         let conditions = names.map(|coupling| Condition { coupling, centre: 1.0, scale: 0.5 });
         let metadata = Metadata {
-            schema: SCHEMA,
-            schedule: Schedule::variance_expanding(25.0).unwrap(),
-            extents: extents.to_vec(),
-            components,
-            network,
-            covariance: (0..classes).map(|class| 3.0 / (1.0 + class as f64)).collect(),
-            posterior: PosteriorTable::default(),
             action: Some(ActionRecord { name: "phi4".into(), couplings: couplings.collect() }),
-            training: TrainingRecord::default(),
-            points: vec![],
-            normalisation: vec![],
             conditions: conditions.collect(),
-            magnetisation_scale: None,
-            zero_mode: None,
-            plaquettes: None,
-            adapting: false,
+            ..Metadata::untrained(
+                &lattice,
+                Schedule::variance_expanding(25.0).unwrap(),
+                network,
+                (0..classes).map(|class| 3.0 / (1.0 + class as f64)).collect(),
+            )
         };
         let parameters = normals(0, total).into_iter().map(|x| 0.2 * x as f32).collect();
         Arc::new(NativeScore::new(Model::new(metadata, parameters).unwrap()).unwrap())

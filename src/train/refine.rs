@@ -218,7 +218,7 @@ impl Refiner {
     }
 
     /// Paths of a step that are drawn from data: the first ones.
-    fn from_data(&self) -> usize {
+    fn paths_from_data(&self) -> usize {
         match self.data {
             Some(_) => (self.options.from_data * self.options.paths as f64) as usize,
             None => 0,
@@ -226,7 +226,7 @@ impl Refiner {
     }
 
     fn walk(&mut self, score: &NativeScore, levels: &[Level], prior: &Prior) -> Result<()> {
-        let from_data = self.from_data();
+        let from_data = self.paths_from_data();
         let streams: Vec<Stream> = (0..self.paths.len()).map(|path| self.stream(path)).collect();
         if let Some(data) = &self.data {
             for (path, stream) in self.paths[..from_data].iter_mut().zip(&streams) {
@@ -264,7 +264,7 @@ impl Refiner {
         let clipped = |log: f64| centre + (log - centre).clamp(-bound, bound);
         let count = finite.len() as f64;
         let mean = finite.iter().map(|&log| clipped(log)).sum::<f64>() / count;
-        self.watch(&logs[self.from_data()..])?;
+        self.watch(&logs[self.paths_from_data()..])?;
         let factor = |log: f64| if log.is_finite() { -2.0 * (clipped(log) - mean) / (count - 1.0) } else { 0.0 };
         Ok(logs.into_iter().map(factor).collect())
     }

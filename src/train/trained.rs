@@ -3,7 +3,7 @@
 use super::Trainer;
 use super::measure::measure_posterior;
 use crate::error::Result;
-use crate::model::{Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord};
+use crate::model::{Metadata, Model, TrainingRecord};
 
 impl Trainer {
     /// The model with the averaged weights, without a measured posterior table; marked as one that still
@@ -36,22 +36,19 @@ impl Trainer {
         let links = point.links.is_some();
         let several = !links && (self.points.len() > 1 || self.magnetisation.is_some());
         let metadata = Metadata {
-            schema: SCHEMA,
-            schedule: self.schedule,
-            extents: point.data.lattice().extents().to_vec(),
-            components: point.data.lattice().components(),
-            network: point.network.shape().clone(),
-            covariance: point.covariance.clone(),
-            posterior: PosteriorTable::default(),
             action: point.action.clone(),
             training: record,
-            points: vec![],
             normalisation: if several { self.data_variance.clone() } else { vec![] },
             conditions: self.conditions.clone(),
             magnetisation_scale: self.magnetisation,
             zero_mode: point.zero_mode,
             plaquettes: point.plaquettes(),
-            adapting: false,
+            ..Metadata::untrained(
+                point.data.lattice(),
+                self.schedule,
+                point.network.shape().clone(),
+                point.covariance.clone(),
+            )
         };
         let weights = match &self.best {
             Some(best) if self.stopped_early() => &best.weights,

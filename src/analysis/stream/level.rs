@@ -54,7 +54,7 @@ impl Level {
     }
 
     /// Takes a block in; says whether `block` now is one of the next level.
-    pub fn push(&mut self, block: &mut Vec<f64>, pairs: &[(usize, usize)]) -> bool {
+    pub fn push(&mut self, block: &mut [f64], pairs: &[(usize, usize)]) -> bool {
         let (width, stride) = (self.width, self.width + pairs.len());
         let slot = |index: u64| (index % (LAGS + 1) as u64) as usize * width;
         let position = slot(self.open);
@@ -64,7 +64,7 @@ impl Level {
             let position = slot(self.open - lag as u64);
             let before = &self.recent[position..position + width];
             let (own, cross) = self.products[lag * stride..(lag + 1) * stride].split_at_mut(width);
-            for ((sum, x), y) in own.iter_mut().zip(&block[..]).zip(before) {
+            for ((sum, x), y) in own.iter_mut().zip(&*block).zip(before) {
                 *sum += x * y;
             }
             for (sum, &(a, b)) in cross.iter_mut().zip(pairs) {
@@ -79,7 +79,7 @@ impl Level {
         self.blocks += 1;
         match self.half.take() {
             None => {
-                self.half = Some(block.clone());
+                self.half = Some(block.to_vec());
                 false
             }
             Some(first) => {

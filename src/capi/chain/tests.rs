@@ -9,7 +9,7 @@ use crate::capi::{
 use crate::diffusion::Schedule;
 use crate::fourier::momentum_classes;
 use crate::lattice::Lattice;
-use crate::model::{Metadata, Model, PosteriorTable, SCHEMA, TrainingRecord};
+use crate::model::{Metadata, Model};
 use crate::nn::{UNet, UNetShape};
 use crate::rng::Stream;
 use crate::score::NativeScore;
@@ -22,24 +22,12 @@ fn model() -> *mut stoq_model_t {
     let lattice = Lattice::new(&[4, 4]).unwrap();
     let network = UNetShape { channels: vec![2], embedding: 8, ..UNetShape::default() };
     let total = UNet::new(&network, &lattice).unwrap();
-    let metadata = Metadata {
-        schema: SCHEMA,
-        schedule: Schedule::variance_expanding(10.0).unwrap(),
-        extents: vec![4, 4],
-        components: 1,
+    let metadata = Metadata::untrained(
+        &lattice,
+        Schedule::variance_expanding(10.0).unwrap(),
         network,
-        covariance: vec![0.8; momentum_classes(&lattice).1],
-        posterior: PosteriorTable::default(),
-        action: None,
-        training: TrainingRecord::default(),
-        points: vec![],
-        normalisation: vec![],
-        conditions: vec![],
-        magnetisation_scale: None,
-        zero_mode: None,
-        plaquettes: None,
-        adapting: false,
-    };
+        vec![0.8; momentum_classes(&lattice).1],
+    );
     let parameters = total.layout().initial(&Stream::new(1, 0, 0).unwrap());
     let score = NativeScore::new(Model::new(metadata, parameters).unwrap()).unwrap();
     into_handle(stoq_model_t::trained(score))

@@ -5,7 +5,7 @@ use super::*;
 use crate::error::Error;
 use crate::fourier::momentum_classes;
 use crate::lattice::Lattice;
-use crate::model::{Metadata, PosteriorTable, TrainingRecord};
+use crate::model::Metadata;
 use crate::nn::UNetShape;
 use crate::rng::{Purpose, Stream};
 
@@ -14,24 +14,12 @@ fn model(extents: &[usize]) -> Model {
     let network = UNetShape { channels: vec![2, 3], embedding: 4, ..UNetShape::default() };
     let count = UNet::new(&network, &lattice).unwrap().layout().total();
     let classes = momentum_classes(&lattice).1;
-    let metadata = Metadata {
-        schema: SCHEMA,
-        schedule: crate::diffusion::Schedule::variance_expanding(25.0).unwrap(),
-        extents: extents.to_vec(),
-        components: 1,
+    let metadata = Metadata::untrained(
+        &lattice,
+        crate::diffusion::Schedule::variance_expanding(25.0).unwrap(),
         network,
-        covariance: (0..classes).map(|class| 1.0 / (0.3 + class as f64)).collect(),
-        posterior: PosteriorTable::default(),
-        action: None,
-        training: TrainingRecord::default(),
-        points: vec![],
-        normalisation: vec![],
-        conditions: vec![],
-        magnetisation_scale: None,
-        zero_mode: None,
-        plaquettes: None,
-        adapting: false,
-    };
+        (0..classes).map(|class| 1.0 / (0.3 + class as f64)).collect(),
+    );
     let mut parameters = vec![0.0; count];
     Stream::new(1, 0, 0).unwrap().normals(Purpose::Diagnostic, 0, &mut parameters);
     Model::new(metadata, parameters.into_iter().map(|value| value as f32).collect()).unwrap()

@@ -95,8 +95,8 @@ fn check_derivatives(name: &str, case: &Case) {
     let step = 1e-6;
     let central =
         |a: Vec<f64>, b: Vec<f64>| -> Vec<f64> { a.iter().zip(&b).map(|(a, b)| (a - b) / (2.0 * step)).collect() };
-    let ahead = evaluate(&case, p, &moved(&case.input, &direction, step));
-    let behind = evaluate(&case, p, &moved(&case.input, &direction, -step));
+    let ahead = evaluate(case, p, &moved(&case.input, &direction, step));
+    let behind = evaluate(case, p, &moved(&case.input, &direction, -step));
     let numeric = central(ahead, behind);
     let size = dot(&numeric, &numeric).sqrt();
     assert!(size > 1e-3, "the case is degenerate");
@@ -114,8 +114,8 @@ fn check_derivatives(name: &str, case: &Case) {
     for entry in net.layout().entries() {
         let mut along = vec![0.0; p.len()];
         along[entry.range()].copy_from_slice(&random(5, entry.len()));
-        let ahead = dot(&evaluate(&case, &moved(p, &along, step), &case.input), &cotangent);
-        let behind = dot(&evaluate(&case, &moved(p, &along, -step), &case.input), &cotangent);
+        let ahead = dot(&evaluate(case, &moved(p, &along, step), &case.input), &cotangent);
+        let behind = dot(&evaluate(case, &moved(p, &along, -step), &case.input), &cotangent);
         let numeric = (ahead - behind) / (2.0 * step);
         let exact = dot(&gradient, &along);
         assert!((numeric - exact).abs() < 1e-6 * (1.0 + numeric.abs()), "{name} {}: {numeric} {exact}", entry.name);

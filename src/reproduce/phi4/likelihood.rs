@@ -74,11 +74,14 @@ pub fn scatter(
     })
 }
 
+/// Configurations with the name of their ensemble.
+pub type Configurations = (&'static str, Vec<Vec<f64>>);
+
 /// `count` configurations that the model generates, and as many of equilibrium, each with its name.
 ///
 /// # Errors
 /// What paths and sampler raise.
-pub fn both_ensembles(subject: &Subject, count: usize, by: (u64, usize)) -> Result<[(&'static str, Vec<Vec<f64>>); 2]> {
+pub fn both_ensembles(subject: &Subject, count: usize, by: (u64, usize)) -> Result<[Configurations; 2]> {
     let (score, (kappa, lambda)) = (&subject.score, subject.couplings);
     let times = Grid::Optimal.times(score, LEVELS, T_END, by.0, by.1)?;
     let mut generated = Vec::with_capacity(count);

@@ -25,6 +25,10 @@ use crate::train::Progress;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Fewest configurations of the reference on 32 x 32: clusters make them in a minute or two, so that the errors of a
+/// comparison are those of the model's configurations.
+const REFERENCES: usize = 100_000;
+
 /// How much of everything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -57,7 +61,7 @@ impl Plan {
         let (references, quenched) = if quick {
             (4 * small, (1024, 10))
         } else {
-            (proposals, (proposals.min(16_384), QuenchOptions::default().trajectories))
+            (proposals.max(REFERENCES), (proposals.min(16_384), QuenchOptions::default().trajectories))
         };
         let (flow, densities) = if quick { ((1024, 1024), (32, true)) } else { ((4096, 1024), (128, false)) };
         Ok(Plan { point, effort, references, quenched, flow, densities })

@@ -47,7 +47,7 @@ fn the_strip_of_the_quartic_model_is_never_left() {
     for step in [0.01, 0.05] {
         let options = ComplexLangevinOptions { step: Some(step), ..Default::default() };
         let mut sampler = ComplexLangevin::with_options(action, &copies(500), 1, 0, options).unwrap();
-        let edge = |site: usize| if site % 2 == 0 { strip } else { -strip };
+        let edge = |site: usize| if site.is_multiple_of(2) { strip } else { -strip };
         let field: Vec<f64> = (0..500).map(|site| site as f64 / 100.0 - 2.5).chain((0..500).map(edge)).collect();
         sampler.set_field(&field).unwrap();
         sampler.thermalise(20.0).unwrap();

@@ -4,7 +4,7 @@ use super::*;
 use crate::diffusion::{Schedule, ZeroMode};
 use crate::kernel::PathProcess;
 use crate::lattice::Lattice;
-use crate::model::{PosteriorRow, PosteriorTable, SCHEMA, TrainingRecord};
+use crate::model::{PosteriorRow, PosteriorTable};
 use crate::nn::{UNet, UNetShape};
 use std::sync::Arc;
 
@@ -39,22 +39,10 @@ fn model(curvature: [f64; 2], weights: f64) -> Model {
     stream.normals(Purpose::Diagnostic, 0, &mut random);
     let parameters = layout.initial(&stream).into_iter().zip(random);
     let metadata = Metadata {
-        schema: SCHEMA,
-        schedule: Schedule::variance_expanding_to(3.0).unwrap(),
-        extents: vec![4, 4],
-        components: 1,
-        network,
-        covariance: vec![1.5; classes],
         posterior: PosteriorTable { rows: (0..6).map(|row_| row(-3.0 + 0.85 * row_ as f64)).collect() },
         action: Some(action()),
-        training: TrainingRecord::default(),
-        points: vec![],
-        normalisation: vec![],
-        conditions: vec![],
         zero_mode: Some(ZeroMode { peak: 1.0, variance: 0.5 }).filter(|_| weights > 0.0),
-        magnetisation_scale: None,
-        plaquettes: None,
-        adapting: false,
+        ..Metadata::untrained(&lattice, Schedule::variance_expanding_to(3.0).unwrap(), network, vec![1.5; classes])
     };
     // Random everywhere, or as a training starts.
     let one = |(start, x): (f32, f64)| if weights > 0.0 { (weights * x) as f32 } else { start };

@@ -85,11 +85,10 @@ pub fn check(options: &Options) -> Result<(), Error> {
     if let Some(folder) = &options.plots {
         std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
     }
-    if let Some(folder) = options.report.as_deref().and_then(Path::parent).filter(|path| !path.as_os_str().is_empty()) {
-        if !folder.is_dir() {
-            let expected = "a file in a folder that exists: the page is written at the end";
-            return Err(Error::invalid("--report", folder.display(), expected));
-        }
+    let folder = options.report.as_deref().and_then(Path::parent).filter(|path| !path.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let expected = "a file in a folder that exists: the page is written at the end";
+        return Err(Error::invalid("--report", folder.display(), expected));
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ pub fn run(context: &Context) -> std::result::Result<Findings, Failure> {
         for (scheme, preserving) in [("VE", false), ("VP", true)] {
             context.say(&format!("mu2 = {mu2:+}, {scheme}: cumulants along the process"));
             let model = (&score(&model, COPIES, preserving)?, levels);
-            let sampler = IndependentSampler::toy(Lattice::new(&[COPIES])?, law.clone())?;
+            let sampler = IndependentSampler::toy(Lattice::new(&[COPIES])?, law)?;
             let found = flow(scheme, model, &sampler, &exact, samples, (seed, threads))?;
             ends = ends.row(end_row(scheme, &found.backward[0].found, &exact));
             let name = format!("toy-cumulants-{}-{scheme}", name(mu2)).to_lowercase();
