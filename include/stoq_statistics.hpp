@@ -8,6 +8,7 @@
 #include <stoq_base.hpp>
 #include <stoq_layout.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -31,11 +32,23 @@ public:
     explicit Report(const Layout &layout, const ReportOptions &options = {}, const std::string &names = "")
         : Owned(Made(), [&](stoq_report_t **report) {
               return stoq_report_new(&layout, &options, names.c_str(), report);
-          }) {}
+          }),
+          layout_(layout), names_(names.empty() ? 0 : 1 + std::size_t(std::count(names.begin(), names.end(), ','))) {}
 
-    /// Adds the next configuration of the chain, in the layout of the report, with the caller's observables.
+    /// Adds the next configuration of the chain, in the layout of the report, with the caller's observables; `field` is
+    /// the address of the first value.
     void push(const double *field, const double *own = nullptr) {
         detail::call([&] { return stoq_report_push(get(), field, own); });
+    }
+
+    /// The same for a vector or array that begins with the first value; both lengths are checked.
+    template <class Field, class = detail::IfField<const Field, const double>>
+    void push(const Field &field, const std::vector<double> &own = {}) {
+        layout_.check_size(field.size());
+        if (own.size() != names_)
+            throw Error(STOQ_SHAPE_MISMATCH, "own has " + std::to_string(own.size()) + " numbers for " +
+                                                 std::to_string(names_) + " names: give one a name");
+        push(field.data(), own.data());
     }
 
     /// Adds `count` configurations of the chain, each in C order without gaps.
@@ -80,6 +93,10 @@ private:
         text.pop_back();
         return text;
     }
+
+    Layout layout_;
+    /// Number of the caller's observables.
+    std::size_t names_;
 };
 
 /// Series of one observable along chains: `series[chain]` holds its values.

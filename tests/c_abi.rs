@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{library_folder, root, valgrind};
+use common::{library_folder, root, skipped, valgrind};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ffi::CString;
@@ -70,12 +70,12 @@ fn compile_and_run_watched(name: &str, watch: Watch) {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();
     if Command::new("cc").arg("--version").output().is_err() {
-        return eprintln!("skipped: there is no C compiler `cc`");
+        return skipped("there is no C compiler `cc`", "STOQ_REQUIRE_COMPILERS");
     }
     let (library, program, model) = (library_folder(folder), folder.join(name), folder.join("model.onnx"));
     write_model(&model);
     let mut compiler = Command::new("cc");
-    compiler.args(["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-g", "-O1", "-ffp-contract=off"]);
+    compiler.args(["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-gdwarf-4", "-O1", "-ffp-contract=off"]);
     let valgrind = if watch == Watch::Sanitizers { valgrind(&program) } else { None };
     compiler.arg("-pthread");
     if watch == Watch::Nobody || valgrind.is_some() {
@@ -172,7 +172,7 @@ fn memory_stays_what_it_was() {
 #[test]
 fn threads_have_no_races() {
     let Some(library) = std::env::var_os("STOQ_TSAN_LIBRARY").map(std::path::PathBuf::from) else {
-        return eprintln!("skipped: no STOQ_TSAN_LIBRARY; `make tsan` builds it");
+        return skipped("no library with ThreadSanitizer: make tsan", "STOQ_REQUIRE_TSAN");
     };
     // Rust's own runtime: the library was instrumented for it, and those of older C compilers lack some of its functions.
     let folder = Command::new("rustc").args(["--print", "target-libdir"]).output().unwrap();

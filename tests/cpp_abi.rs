@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{library_folder, root, valgrind};
+use common::{library_folder, root, skipped, valgrind};
 use std::path::Path;
 use std::process::Command;
 
@@ -15,7 +15,7 @@ fn compilers() -> Vec<&'static str> {
     let works = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|run| run.status.success());
     let found: Vec<_> = ["g++", "clang++"].into_iter().filter(works).collect();
     if found.is_empty() {
-        eprintln!("skipped: there is no C++ compiler, neither `g++` nor `clang++`");
+        skipped("there is no C++ compiler, neither `g++` nor `clang++`", "STOQ_REQUIRE_COMPILERS");
     }
     found
 }
@@ -55,7 +55,8 @@ fn compile_and_run(name: &str) {
         let folder = temporary.path();
         let (library, program) = (library_folder(folder), folder.join(name));
         let mut command = Command::new(compiler);
-        command.args(["-std=c++17", "-g", "-O1", "-ffp-contract=off"]);
+        // Not every valgrind reads the newer debug information that clang++ writes by default.
+        command.args(["-std=c++17", "-gdwarf-4", "-O1", "-ffp-contract=off"]);
         let valgrind = valgrind(&program);
         if valgrind.is_some() {
             // Alone.

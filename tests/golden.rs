@@ -119,7 +119,8 @@ fn compare(language: &str, program: &mut Command, library: &Path) {
 /// Compiles a program and compares what it writes. `options` may name files of a folder of its own.
 fn compiled(language: &str, compiler: &str, source: &str, options: impl Fn(&Path) -> Vec<OsString>) {
     if Command::new(compiler).arg("--version").output().is_err() {
-        return eprintln!("skipped: there is no compiler `{compiler}` for {language}");
+        let message = format!("there is no compiler `{compiler}` for {language}");
+        return common::skipped(&message, "STOQ_REQUIRE_COMPILERS");
     }
     let temporary = tempfile::tempdir().unwrap();
     let (folder, library) = (temporary.path(), library_folder(temporary.path()));

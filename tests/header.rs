@@ -1,16 +1,15 @@
 //! `include/stoq.h` is what cbindgen makes of `src/capi`, compiles alone, documents every parameter, and
 //! declares exactly what the shared library exports.
 
+mod common;
+
+use common::{root, skipped};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 const RENEW: &str = "STOQ_UPDATE_HEADER=1 cargo test --release --test header";
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The committed header, renewed before any test reads it if that was asked for.
 fn committed() -> &'static str {
@@ -125,7 +124,7 @@ fn header_compiles_alone_in_c_and_cpp() {
     let run = |compiler: &str, options: &[&str]| {
         let strict = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"];
         match Command::new(compiler).args(options).args(strict).arg(&header).output() {
-            Err(error) => eprintln!("skipped {compiler}: {error}"),
+            Err(error) => skipped(&format!("{compiler}: {error}"), "STOQ_REQUIRE_COMPILERS"),
             Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
         }
     };
@@ -159,7 +158,7 @@ fn headers_compile_twice_without_a_warning() {
                 command.args([standard, "-Wall", "-Wextra", "-pedantic", "-Wshadow", "-Wconversion", "-Werror"]);
                 command.arg("-fsyntax-only").arg("-I").arg(root().join("include")).arg(&source);
                 match command.output() {
-                    Err(error) => eprintln!("skipped {compiler}: {error}"),
+                    Err(error) => skipped(&format!("{compiler}: {error}"), "STOQ_REQUIRE_COMPILERS"),
                     Ok(output) => {
                         assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
                         found += 1;
@@ -179,7 +178,7 @@ fn documentation_follows_the_header() {
     let run = |script: &Path| Command::new("python3").arg(script).arg(folder.path().join("docs")).output();
     let output = match run(&root().join("docs/build.py")) {
         Ok(output) => output,
-        Err(error) => return eprintln!("skipped python3: {error}"),
+        Err(error) => return skipped(&format!("python3: {error}"), "STOQ_REQUIRE_PYTHON"),
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let reference = std::fs::read_to_string(folder.path().join("docs/reference.html")).unwrap();
@@ -216,7 +215,7 @@ fn library() -> PathBuf {
 fn library_exports_what_the_header_declares() {
     let output = match Command::new("nm").args(["-D", "--defined-only"]).arg(library()).output() {
         Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
-        other => return eprintln!("skipped: nm does not run ({other:?})"),
+        other => return skipped(&format!("nm does not run ({other:?})"), "STOQ_REQUIRE_COMPILERS"),
     };
     let exported: BTreeSet<String> =
         output.lines().filter_map(|line| line.split_whitespace().last()).map(String::from).collect();

@@ -15,8 +15,7 @@ fn julia() -> Option<PathBuf> {
     let found = given.into_iter().chain([PathBuf::from("julia"), built]).find(works);
     if found.is_none() {
         let message = "no julia: set STOQ_JULIA, or run tests/julia/get_julia.sh build/julia";
-        assert!(std::env::var_os("STOQ_REQUIRE_JULIA").is_none_or(|value| value != "1"), "{message}");
-        eprintln!("skipped: {message}");
+        common::skipped(message, "STOQ_REQUIRE_JULIA");
     }
     found
 }
@@ -99,7 +98,7 @@ fn julia_gives_the_golden_bits() {
 fn declarations_are_those_of_the_header() {
     let python = std::env::var_os("STOQ_PYTHON").map_or("python3".into(), PathBuf::from);
     if Command::new(&python).arg("--version").output().is_err() {
-        return eprintln!("skipped: no {}", python.display());
+        return common::skipped(&format!("no {}", python.display()), "STOQ_REQUIRE_PYTHON");
     }
     let folder = tempfile::tempdir().unwrap();
     let header = std::fs::read_to_string(root().join("include/stoq.h")).unwrap();

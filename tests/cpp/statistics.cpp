@@ -22,6 +22,12 @@ static void reports() {
     whole.end_chain();
     whole.push_many(count / 2, &fields[count / 2 * sites], &own[count / 2]);
     for (std::size_t i = 0; i < count; i++) (i < count / 2 ? part : other).push(&fields[i * sites], &own[i]);
+    stoq::Report containers(layout, options, "first");
+    for (std::size_t i = 0; i < count; i++) {
+        const std::vector<double> field(&fields[i * sites], &fields[i * sites] + sites);
+        containers.push(field, {own[i]});
+        if (i == count / 2 - 1) containers.end_chain();
+    }
     part.merge(other);
     whole.set_exact("chi2", 1.0);
     const stoq::Estimate chi2 = whole.observable("chi2"), merged = part.observable("chi2"), first = whole.observable("first");
@@ -29,6 +35,11 @@ static void reports() {
     CHECK(std::fabs(chi2.error - merged.error) < 1e-10 && std::fabs(chi2.tau_int - 0.5) < 0.1);
     CHECK(whole.json().find("\"chains\":2") != std::string::npos && whole.text().find("2000 configurations") == 0);
     THROWS(STOQ_INVALID_ARGUMENT, "name", whole.observable("nothing"));
+    CHECK(containers.observable("chi2").value == whole.observable("chi2").value);
+    const std::vector<double> field(sites), shorter(sites - 1);
+    THROWS(STOQ_SHAPE_MISMATCH, "field has 15", containers.push(shorter, {0.0}));
+    THROWS(STOQ_SHAPE_MISMATCH, "own has 0 numbers for 1", containers.push(field));
+    THROWS(STOQ_SHAPE_MISMATCH, "own has 2 numbers for 1", containers.push(field, {0.0, 0.0}));
     THROWS(STOQ_INVALID_ARGUMENT, "own", whole.push(fields.data()));
     THROWS(STOQ_INVALID_ARGUMENT, "names", stoq::Report(layout, options, "chi2"));
     stoq::Report moved = std::move(whole);
