@@ -6,7 +6,7 @@ use crate::common::Failure;
 use serde_json::json;
 use std::path::Path;
 use stoq::Result;
-use stoq::analysis::{Estimate, U1Exact};
+use stoq::analysis::{Estimate, SeriesHistogram, U1Exact};
 use stoq::model::Model;
 use stoq::report::{Figure, Findings, Observable, Plot, Row, Table as Rows};
 use stoq::reproduce::u1_chains::Effort as Ladder;
@@ -66,9 +66,9 @@ pub fn run(context: &Context, table: Table) -> std::result::Result<Findings, Fai
     }
     for point in &points {
         if table == Table::Histograms {
-            findings.table(sectors(point));
+            findings.table(sectors(point)?);
         }
-        findings.figure(histograms(point));
+        findings.figure(histograms(point)?);
     }
     Ok(findings)
 }
@@ -144,58 +144,51 @@ fn reweighting(points: &[Point]) -> Rows {
     })
 }
 
-/// Share of each charge up to 5 among `charges`.
-fn share(charges: &[f64], charge: i64) -> (f64, f64) {
-    let count = charges.iter().filter(|&&q| q == charge as f64).count() as f64;
-    let (total, share) = (charges.len() as f64, count / charges.len() as f64);
-    (share, (share * (1.0 - share) / total).sqrt())
+/// P(Q) for -most to most of a chain of `charges`, with the errors that its autocorrelation leaves.
+fn shares(charges: &[f64], most: i64) -> Result<Vec<(i64, Estimate)>> {
+    let edges: Vec<f64> = (-most..=most + 1).map(|charge| charge as f64 - 0.5).collect();
+    Ok((-most..=most).zip(SeriesHistogram::new(&[charges], &edges)?.densities()).collect())
 }
 
 fn largest_charge(exact: &U1Exact) -> i64 {
     (4.0 * exact.charge_squared().sqrt()).ceil().min(24.0) as i64
 }
 
-fn sectors(point: &Point) -> Rows {
+fn sectors(point: &Point) -> Result<Rows> {
     let most = largest_charge(&point.exact).min(6);
-    let rows = [("generator only", &point.generated.charges), ("exact chain", &point.chain.charges)];
-    let rows = rows.map(|(method, charges)| {
-        (-most..=most).fold(place(point, method), |row, charge| {
-            let (share, error) = share(charges, charge);
+    let mut table = Rows::new(format!("P(Q), L = {}, beta = {}", point.extent, point.beta));
+    for (method, charges) in [("generator only", &point.generated.charges), ("exact chain", &point.chain.charges)] {
+        let row = shares(charges, most)?.into_iter().fold(place(point, method), |row, (charge, share)| {
             let exact = point.exact.charge_probability(charge);
-            // Errors of independent configurations, which those of the chain are not.
-            row.with(Observable::new(format!("P_Q{charge:+}"), share, error).exact(exact).uncounted())
-        })
-    });
-    rows.into_iter().fold(Rows::new(format!("P(Q), L = {}, beta = {}", point.extent, point.beta)), Rows::row)
+            let name = format!("P_Q{charge:+}");
+            row.with(Observable::new(name, share.value, share.error).exact(exact).uncounted())
+        });
+        table = table.row(row);
+    }
+    Ok(table)
 }
 
-fn histograms(point: &Point) -> Figure {
+fn histograms(point: &Point) -> Result<Figure> {
     let Point { generated, chain, exact, .. } = point;
     let most = largest_charge(exact);
-    let bars = |charges: &[f64], shift: f64| {
-        let places = (-most..=most).map(|charge| {
-            let (share, error) = share(charges, charge);
-            (charge as f64 + shift, share, error)
-        });
-        places.collect::<Vec<_>>()
+    let bars = |charges: &[f64], shift: f64| -> Result<Vec<(f64, f64, f64)>> {
+        let shares = shares(charges, most)?.into_iter();
+        Ok(shares.map(|(charge, share)| (charge as f64 + shift, share.value, share.error)).collect())
     };
     let closed = (-most..=most).map(|charge| (charge as f64, exact.charge_probability(charge), 0.0)).collect();
     let at = format!("L = {}, beta = {}", point.extent, point.beta);
     let charge = Plot::new(at.clone(), "Q", "P(Q)")
         .bars("closed form", closed)
-        .points("generator only", bars(&generated.charges, -0.12))
-        .points("exact chain", bars(&chain.charges, 0.12));
+        .points("generator only", bars(&generated.charges, -0.12)?)
+        .points("exact chain", bars(&chain.charges, 0.12)?);
     let (mean, deviation) = (exact.plaquette(), exact.plaquette_variance().sqrt());
     let (low, high) = (mean - 4.0 * deviation, mean + 4.0 * deviation);
     let width = (high - low) / BARS as f64;
-    let density = |values: &[f64], shift: f64| {
-        let bar = |bar: usize| {
-            let (from, to) = (low + bar as f64 * width, low + (bar + 1) as f64 * width);
-            let count = values.iter().filter(|&&value| from <= value && value < to).count() as f64;
-            let scale = 1.0 / (values.len() as f64 * width);
-            (0.5 * (from + to) + shift * width, count * scale, count.sqrt() * scale)
-        };
-        (0..BARS).map(bar).collect::<Vec<_>>()
+    let edges: Vec<f64> = (0..=BARS).map(|edge| low + edge as f64 * width).collect();
+    let density = |values: &[f64], shift: f64| -> Result<Vec<(f64, f64, f64)>> {
+        let found = SeriesHistogram::new(&[values], &edges)?.densities();
+        let bars = found.iter().zip(&edges);
+        Ok(bars.map(|(bar, edge)| (edge + (0.5 + shift) * width, bar.value, bar.error)).collect())
     };
     let normal = (0..=100).map(|i| {
         let x = low + (high - low) * f64::from(i) / 100.0;
@@ -203,10 +196,9 @@ fn histograms(point: &Point) -> Figure {
     });
     let plaquette = Plot::new(at, "plaquette of a configuration", "density")
         .line("normal law of the closed moments", normal)
-        .points("generator only", density(&generated.plaquettes, -0.1))
-        .points("exact chain", density(&chain.plaquettes, 0.1));
+        .points("generator only", density(&generated.plaquettes, -0.1)?)
+        .points("exact chain", density(&chain.plaquettes, 0.1)?);
     let name = format!("u1-L{}-beta{}", point.extent, point.beta);
-    Figure::new(name, "Topological charge and plaquette; errors as of independent configurations.")
-        .panel(charge)
-        .panel(plaquette)
+    let caption = "Topological charge and plaquette; errors with the autocorrelation of the chain.";
+    Ok(Figure::new(name, caption).panel(charge).panel(plaquette))
 }
