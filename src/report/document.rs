@@ -102,7 +102,7 @@ fn write_table(page: &mut String, table: &Table) {
                 false => ("", escape(cell).replace('-', "\u{2212}")),
             };
             // Names are those of the JSON; long ones may be broken at their underscores.
-            let cell = if tag == "th" { cell.replace('_', "_<wbr>") } else { cell };
+            let cell = if tag == "th" { cell.replace('_', "_<wbr/>") } else { cell };
             let _ = write!(page, "<{tag}{class}>{cell}</{tag}>");
         }
         page.push_str("</tr>\n");
