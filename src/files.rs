@@ -4,21 +4,31 @@ use crate::error::{Error, Result};
 use ndarray_npy::WriteNpyExt;
 use std::io::Write;
 use std::path::Path;
+use tempfile::NamedTempFile;
 
 /// Writes `bytes` to a temporary file in the same folder and renames it to `path`.
 ///
 /// # Errors
 /// [`Error::Io`]; an existing file at `path` is then unchanged.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = beside(path)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(|source| Error::io(path, source))?;
+    put_in_place(file, path)
+}
+
+/// A temporary file in the folder of `path`.
+pub(crate) fn beside(path: &Path) -> Result<NamedTempFile> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let fail = |source| Error::io(path, source);
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(fail)?;
-    set_default_permissions(file.as_file()).map_err(fail)?;
-    file.persist(path).map_err(|error| fail(error.error))?;
+    NamedTempFile::new_in(folder).map_err(|source| Error::io(path, source))
+}
+
+/// Gives a finished temporary file its name.
+pub(crate) fn put_in_place(file: NamedTempFile, path: &Path) -> Result<()> {
+    set_default_permissions(file.as_file()).map_err(|source| Error::io(path, source))?;
+    file.persist(path).map_err(|error| Error::io(path, error.error))?;
     Ok(())
 }
 

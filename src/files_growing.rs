@@ -1,6 +1,8 @@
-//! An `.npy` array that grows, and survives an interruption at any moment.
+//! Configurations that join a file, which survives an interruption at any moment: an `.npy` array, or HDF5.
 
 use crate::error::{Error, Result};
+use crate::{files_description, files_hdf5};
+use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -10,11 +12,72 @@ const PREAMBLE: usize = 10;
 /// Bytes of a header that is made here: one sector holds it.
 const HEADER: usize = 256;
 
+/// A file of configurations in float32 that grows: by its name an `.npy` array with a sidecar, or an HDF5 file
+/// ([`files_hdf5`]).
+#[derive(Debug)]
+pub struct GrowingArray(Storage);
+
+#[derive(Debug)]
+enum Storage {
+    Npy(GrowingNpy),
+    Hdf5(files_hdf5::Growing, bool),
+}
+
+impl GrowingArray {
+    /// Opens a file with the extents `rest` behind its first axis, or makes one without rows.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::InvalidArgument`] for a file that is no such array or holds less than it says,
+    /// [`Error::ShapeMismatch`] for other extents.
+    pub fn open(path: &Path, rest: &[usize]) -> Result<Self> {
+        Ok(GrowingArray(match files_hdf5::is_hdf5(path) {
+            true => Storage::Hdf5(files_hdf5::Growing::open(path, rest)?, false),
+            false => Storage::Npy(GrowingNpy::open(path, rest)?),
+        }))
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> u64 {
+        match &self.0 {
+            Storage::Npy(array) => array.rows,
+            Storage::Hdf5(array, _) => array.rows(),
+        }
+    }
+
+    /// Says what the rows are that come next, of at most `room` in all. An HDF5 file takes that once: its description
+    /// then waits for [`files_description::write`].
+    ///
+    /// # Errors
+    /// Those of [`files_description::write`].
+    pub fn describe(&mut self, room: u64, description: &Value) -> Result<()> {
+        match &mut self.0 {
+            Storage::Npy(array) => files_description::write(&array.path, description),
+            Storage::Hdf5(_, true) => Ok(()),
+            Storage::Hdf5(array, described) => {
+                array.reserve(room, description)?;
+                *described = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds rows, after [`GrowingArray::describe`]; they are safe on the disk when this returns.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] for a part of a row; [`Error::Io`]: the file then has the rows that it had.
+    pub fn append(&mut self, values: &[f32]) -> Result<()> {
+        match &mut self.0 {
+            Storage::Npy(array) => array.append(values),
+            Storage::Hdf5(array, _) => array.append(values),
+        }
+    }
+}
+
 /// An `.npy` array of little-endian float32 in C order that grows along its first axis. Rows are written and synced first, then
 /// the header that counts them: after an interruption the header tells how many rows are whole, and what lies behind them
-/// is cut off by the next [`GrowingArray::open`].
+/// is cut off by the next [`GrowingNpy::open`].
 #[derive(Debug)]
-pub struct GrowingArray {
+struct GrowingNpy {
     path: PathBuf,
     file: File,
     /// Extents behind the first axis.
@@ -23,18 +86,18 @@ pub struct GrowingArray {
     rows: u64,
 }
 
-impl GrowingArray {
+impl GrowingNpy {
     /// Opens an array with the extents `rest` behind its first axis, or makes one without rows.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::InvalidArgument`] for a file that is no such array or holds less than its header says,
     /// [`Error::ShapeMismatch`] for other extents.
-    pub fn open(path: &Path, rest: &[usize]) -> Result<Self> {
+    fn open(path: &Path, rest: &[usize]) -> Result<Self> {
         let fail = |source| Error::io(path, source);
         let mut options = OpenOptions::new();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
         let length = file.metadata().map_err(fail)?.len();
-        let mut array = GrowingArray { path: path.into(), file, rest: rest.to_vec(), header: HEADER, rows: 0 };
+        let mut array = GrowingNpy { path: path.into(), file, rest: rest.to_vec(), header: HEADER, rows: 0 };
         if length == 0 {
             array.write_header()?;
             return Ok(array);
@@ -72,11 +135,6 @@ impl GrowingArray {
         Ok(array)
     }
 
-    /// Number of rows.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
     fn row_values(&self) -> usize {
         self.rest.iter().product()
     }
@@ -89,7 +147,7 @@ impl GrowingArray {
     ///
     /// # Errors
     /// [`Error::ShapeMismatch`] for a part of a row; [`Error::Io`]: the array then has the rows that it had.
-    pub fn append(&mut self, values: &[f32]) -> Result<()> {
+    fn append(&mut self, values: &[f32]) -> Result<()> {
         let row = self.row_values();
         crate::error::require_length("rows of the array", values.len(), values.len() / row.max(1) * row)?;
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -133,7 +191,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data.npy");
         let values: Vec<f32> = (0..36).map(|i| i as f32).collect();
-        let mut array = GrowingArray::open(&path, &[2, 3]).unwrap();
+        let mut array = GrowingNpy::open(&path, &[2, 3]).unwrap();
         array.append(&values[..12]).unwrap();
         assert_eq!(read(&path), (vec![2, 2, 3], values[..12].to_vec()));
         drop(array);
@@ -141,20 +199,20 @@ mod tests {
         // Rows whose header was never written, cut anywhere.
         for extra in [1, 23, 24, 25, 60] {
             std::fs::write(&path, [&whole[..], &vec![7; extra]].concat()).unwrap();
-            let mut array = GrowingArray::open(&path, &[2, 3]).unwrap();
-            assert_eq!(array.rows(), 2);
+            let mut array = GrowingNpy::open(&path, &[2, 3]).unwrap();
+            assert_eq!(array.rows, 2);
             array.append(&values[12..18]).unwrap();
             array.append(&values[18..]).unwrap();
-            assert_eq!((read(&path), array.rows()), ((vec![6, 2, 3], values.clone()), 6), "{extra}");
+            assert_eq!((read(&path), array.rows), ((vec![6, 2, 3], values.clone()), 6), "{extra}");
             std::fs::write(&path, &whole).unwrap();
         }
-        assert!(GrowingArray::open(&path, &[3, 2]).is_err());
-        let mut array = GrowingArray::open(&path, &[2, 3]).unwrap();
+        assert!(GrowingNpy::open(&path, &[3, 2]).is_err());
+        let mut array = GrowingNpy::open(&path, &[2, 3]).unwrap();
         assert!(array.append(&values[..5]).is_err() && read(&path).0 == [2, 2, 3]);
         std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
-        assert!(GrowingArray::open(&path, &[2, 3]).unwrap_err().to_string().contains("less than its header"));
+        assert!(GrowingNpy::open(&path, &[2, 3]).unwrap_err().to_string().contains("less than its header"));
         std::fs::write(&path, b"nothing of the kind").unwrap();
-        assert!(GrowingArray::open(&path, &[2, 3]).is_err());
+        assert!(GrowingNpy::open(&path, &[2, 3]).is_err());
     }
 
     #[test]
@@ -163,11 +221,11 @@ mod tests {
         let path = folder.path().join("data.npy");
         let array = ndarray::ArrayD::from_shape_vec(ndarray::IxDyn(&[3, 4]), vec![1.5f32; 12]).unwrap();
         crate::files::write_npy(&path, &array).unwrap();
-        GrowingArray::open(&path, &[4]).unwrap().append(&[2.5; 4]).unwrap();
+        GrowingNpy::open(&path, &[4]).unwrap().append(&[2.5; 4]).unwrap();
         let (shape, values) = read(&path);
         assert_eq!((shape, values[11], values[12]), (vec![4, 4], 1.5, 2.5));
         let array = array.mapv(f64::from);
         crate::files::write_npy(&path, &array).unwrap();
-        assert!(GrowingArray::open(&path, &[4]).unwrap_err().to_string().contains("float32"));
+        assert!(GrowingNpy::open(&path, &[4]).unwrap_err().to_string().contains("float32"));
     }
 }

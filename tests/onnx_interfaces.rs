@@ -2,6 +2,7 @@
 
 #![cfg(feature = "onnxruntime")]
 
+mod common;
 #[path = "common/networks.rs"]
 mod networks;
 

@@ -4,7 +4,7 @@ PARTs, all by default:
   score     stoq's score against PyTorch's, relative to the largest value of each field
   sampler   500 Euler-Maruyama steps from the same noise, once with the score of PyTorch, once with that of stoq
   overhead  evaluations at batch 64, one thread: stoq.Model.score against ONNX Runtime alone with IO binding, in turns
-  exact     trains the network for --seconds on 4x4 phi^4 (tiled to 8x8, the least extent that its strides allow), exports it,
+  exact     trains the network for --steps on 4x4 phi^4 (tiled to 8x8, the least extent that its strides allow), exports it,
             and compares the averages of the kernels path and renoise, corrected by stoq, with closed forms
 
 Needs torch, onnx, onnxscript, onnxruntime and libstoq (STOQ_LIBRARY); runs on one thread. Prints JSON at the end.
@@ -142,12 +142,13 @@ def hmc(layout, kappa, count, seed):
     return np.array(fields)
 
 
-def train(data, seconds):
+def train(data, steps):
     torch.manual_seed(1)
     module, log = Tiled(), math.log(SIGMA)
     optimizer = torch.optim.Adam(module.parameters(), 1e-3)
-    clean, end, steps = torch.as_tensor(data[:, None], dtype=torch.float32), time.perf_counter() + seconds, 0
-    while time.perf_counter() < end:
+    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    clean, losses = torch.as_tensor(data[:, None], dtype=torch.float32), []
+    for _ in range(steps):
         x = clean[torch.randint(len(clean), (64,))]
         t = 0.01 + 0.99 * torch.rand(len(x))
         width = (torch.expm1(2 * log * t) / (2 * log)).sqrt()[:, None, None, None]
@@ -156,21 +157,22 @@ def train(data, seconds):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        steps += 1
-    return module.eval(), steps, float(loss.detach())
+        rate.step()
+        losses.append(float(loss.detach()))
+    return module.eval(), sum(losses[-200:]) / len(losses[-200:])
 
 
-def part_exact(folder, seconds, updates):
+def part_exact(folder, steps, updates, levels):
     kappa, layout = 0.21, stoq.Layout((4, 4))
     data = hmc(layout, kappa, 4096, 7)
-    module, steps, loss = train(data, seconds)
+    module, loss = train(data, steps)
     path = folder / "tiled.onnx"
     export(module, path, (4, 4), covariance=data, action=f"phi4 kappa={kappa} lambda=0.022")
     model = stoq.Model.open(path, runtime=library())
     rows = json.loads((ROOT / "tests" / "data" / "phi4_2d.json").read_text())["exact"]["rows"]
     exact = next(row for row in rows if (row["L"], row["kappa"], row["lambda"]) == (4, kappa, 0.022))
     result = {"steps": steps, "loss": loss, "kernels": {}}
-    for kernel, named in [("PATH", {"levels": 10, "pool": 64}), ("RENOISE", {"levels": 10, "renoise_time": 0.5})]:
+    for kernel, named in [("PATH", {"levels": levels, "pool": 64}), ("RENOISE", {"levels": levels, "renoise_time": 0.5})]:
         action = stoq.Action.phi4(layout, kappa, 0.022)
         chain = stoq.Chain(layout, action=action, model=model, kernel=stoq.Kernel[kernel], seed=5, **named)
         phi, series = data[0].copy(), []
@@ -196,14 +198,15 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("parts", nargs="*", default=["score", "sampler", "overhead", "exact"])
-    parser.add_argument("--seconds", type=float, default=90)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--levels", type=int, default=10)
     parser.add_argument("--updates", type=int, default=8000)
     given = parser.parse_args()
     torch.set_num_threads(1)
     given.folder.mkdir(parents=True, exist_ok=True)
     results = {}
     for part in given.parts:
-        arguments = (given.seconds, given.updates) if part == "exact" else ()
+        arguments = (given.steps, given.updates, given.levels) if part == "exact" else ()
         results[part] = globals()[f"part_{part}"](given.folder, *arguments)
         print(part, json.dumps(results[part]), flush=True)
     print(json.dumps(results, indent=1))

@@ -1,5 +1,8 @@
 //! Numbers as a reader wants them: values with errors in the last digits, and round numbers along an axis.
 
+// Only plots need some of it.
+#![cfg_attr(not(feature = "report"), allow(dead_code))]
+
 /// 1.06921(57): the error, to two digits, in units of the last digits of the value. Without an error (zero, or not a number)
 /// six significant digits.
 pub fn with_error(value: f64, error: f64) -> String {

@@ -45,7 +45,7 @@ fn python() -> Option<PathBuf> {
     let found = std::env::var_os("STOQ_PYTHON").map(PathBuf::from).or_else(|| built.exists().then_some(built));
     if found.is_none() {
         let message = "no Python with onnx and onnxruntime: set STOQ_PYTHON, or build build/python";
-        super::skipped(message, "STOQ_REQUIRE_PYTHON");
+        crate::common::skipped(message, "STOQ_REQUIRE_PYTHON");
     }
     found
 }

@@ -54,7 +54,7 @@ pub struct Options {
     /// Real components at a site
     #[arg(long)]
     components: Option<usize>,
-    /// Configurations (.npy), whose covariance shapes prior and steps; without them white noise of the scale does
+    /// Configurations (.npy or .h5), whose covariance shapes prior and steps; without them white noise of the scale does
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// The action, such as "phi4 kappa=0.27 lambda=0.022"

@@ -33,7 +33,7 @@ pub struct Options {
     /// How the levels of a path are chosen
     #[arg(long, value_enum, default_value_t = GridName::Optimal, conflicts_with = "data")]
     grid: GridName,
-    /// Configurations (.npy): computes the report card, of the training data on the part that was held out
+    /// Configurations (.npy or .h5): computes the report card, of the training data on the part that was held out
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Write the card into the model file

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stoq::analysis::WeightEstimate;
+use stoq::files_hdf5::{Values, is_hdf5};
 use stoq::lattice::Lattice;
 use stoq::{Error, Result};
 
@@ -166,7 +167,19 @@ impl Record {
 
 /// Fields of `components` values a site from an `.npy` array of float64 or float32 of shape (configurations,
 /// extents...), or (configurations, components, extents...): the lattice, and the fields one after the other.
+/// Or the same of an HDF5 file.
 pub fn read_fields(path: &Path, components: usize) -> Result<(Lattice, Vec<f64>)> {
+    let (shape, values) = if is_hdf5(path) { stoq::files_hdf5::values(path)? } else { read_npy(path)? };
+    let first = if components == 1 { 1 } else { 2 };
+    if components != 1 && shape.get(1) != Some(&components) {
+        let expected = format!("(configurations, {components} components, extents...)");
+        return Err(Error::shape(&format!("{}", path.display()), shape, expected));
+    }
+    let lattice = Lattice::new(shape.get(first..).unwrap_or(&[]))?.with_components(components)?;
+    Ok((lattice, values))
+}
+
+fn read_npy(path: &Path) -> Result<(Vec<usize>, Vec<f64>)> {
     let open = || std::fs::File::open(path).map(std::io::BufReader::new).map_err(|source| Error::io(path, source));
     let array: ArrayD<f64> = match ArrayD::<f64>::read_npy(open()?) {
         Ok(array) => array,
@@ -178,24 +191,31 @@ pub fn read_fields(path: &Path, components: usize) -> Result<(Lattice, Vec<f64>)
             }
         },
     };
-    let shape = array.shape().to_vec();
-    let first = if components == 1 { 1 } else { 2 };
-    if components != 1 && shape.get(1) != Some(&components) {
-        let expected = format!("(configurations, {components} components, extents...)");
-        return Err(Error::shape(&format!("{}", path.display()), shape, expected));
-    }
-    let lattice = Lattice::new(shape.get(first..).unwrap_or(&[]))?.with_components(components)?;
-    Ok((lattice, array.iter().copied().collect()))
+    Ok((array.shape().to_vec(), array.iter().copied().collect()))
 }
 
-/// Writes fields that lie one after the other, in the shape that [`read_fields`] reads.
-pub fn write_fields(path: &Path, lattice: &Lattice, fields: &[f64]) -> Result<()> {
+/// Writes fields that lie one after the other, in the shape that [`read_fields`] reads, with their log weights if they
+/// have any, and what they are: beside an `.npy` file `NAME.log_weights.npy` and `NAME.json`, or all into one HDF5 file.
+pub fn write_fields(
+    path: &Path,
+    lattice: &Lattice,
+    (fields, log_weights): (&[f64], Option<&[f64]>),
+    description: &Value,
+) -> Result<()> {
     let components = Some(lattice.components()).filter(|&components| components > 1);
     let leading = std::iter::once(fields.len() / lattice.values()).chain(components);
     let shape: Vec<usize> = leading.chain(lattice.extents().iter().copied()).collect();
+    if is_hdf5(path) {
+        return stoq::files_hdf5::write(path, &shape, Values::Double(fields), log_weights, description);
+    }
     let array = ArrayViewD::from_shape(IxDyn(&shape), fields)
         .map_err(|error| Error::Internal(format!("npy shape: {error}")))?;
-    stoq::files::write_npy(path, &array)
+    stoq::files::write_npy(path, &array)?;
+    if let Some(log_weights) = log_weights {
+        let path = path.with_extension("log_weights.npy");
+        stoq::files::write_npy(&path, &ndarray::ArrayView1::from(log_weights))?;
+    }
+    stoq::files_description::write(path, description)
 }
 
 /// A value with its error in the result file.

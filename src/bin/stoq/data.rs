@@ -1,12 +1,12 @@
 //! `stoq data`: equilibrium configurations.
 
 use super::common::{Failure, Global, Record, Reporter, interruption, say};
-use super::growing::{GrowingData, write_sidecar};
+use super::growing::GrowingData;
 use super::observables::{self, Meter};
 use super::system::SystemOptions;
 use clap::Args;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use stoq::action::{Action, ActionRecord, MixtureLaw, ToyLaw, finite_action};
@@ -38,7 +38,8 @@ pub struct Options {
     /// interrupted run loses none but the last 64, and the same command goes on with it
     #[arg(long)]
     append: bool,
-    /// The .npy file; a .json file of the same name says how it was made
+    /// The .npy file; a .json file of the same name says how it was made. Or an .h5 file, whose attributes say it (needs the feature
+    /// hdf5)
     #[arg(short, long)]
     output: PathBuf,
 }
@@ -149,8 +150,9 @@ pub fn independent(record: &ActionRecord, lattice: &Lattice) -> Result<Independe
 pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failure> {
     let start = Instant::now();
     let (record, lattice) = (options.system.record()?, options.system.lattice()?);
+    stoq::files_hdf5::require(&options.output)?;
     let mut growing = match options.append {
-        true => Some(GrowingData::open(&options.output, &record, &lattice, global.seed)?),
+        true => Some(GrowingData::open(&options.output, &record, &lattice, (global.seed, options.configs))?),
         false => None,
     };
     let chain = growing.as_ref().map_or(0, GrowingData::chain);
@@ -172,8 +174,8 @@ pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failur
         say(global, &format!("{first} configurations are there"));
     }
     let mut sidecar = json!({
-        "format": if lattice.components() == 1 { "numpy float32, C order, shape (configurations, extents)" }
-                  else { "numpy float32, C order, shape (configurations, components, extents)" },
+        "format": if lattice.components() == 1 { "float32, C order, shape (configurations, extents)" }
+                  else { "float32, C order, shape (configurations, components, extents)" },
         "version": env!("CARGO_PKG_VERSION"),
         "action": record,
         "extent": lattice.extents(),
@@ -186,7 +188,7 @@ pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failur
         let stopped = stop.load(Ordering::SeqCst);
         if stopped {
             if let Some(growing) = &mut growing {
-                growing.write(&options.output, &sidecar)?;
+                growing.close(&sidecar)?;
                 say(global, &format!("{} configurations are in the file", growing.configurations()));
             }
             return Err(Failure::Interrupted);
@@ -196,7 +198,7 @@ pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failur
         match &mut growing {
             Some(growing) => {
                 if growing.push(&field) {
-                    growing.write(&options.output, &sidecar)?;
+                    growing.write(&sidecar)?;
                 }
             }
             None => fields.extend(field.iter().map(|&x| x as f32)),
@@ -206,8 +208,8 @@ pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failur
     reporter.finish();
     match &mut growing {
         Some(growing) => {
-            growing.write(&options.output, &sidecar)?;
-            sidecar["runs"] = growing.runs();
+            growing.write(&sidecar)?;
+            sidecar = growing.described(&sidecar);
         }
         None => Dataset::new(lattice.clone(), fields)?.save(&options.output)?,
     }
@@ -217,7 +219,7 @@ pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failur
     say(global, &format!("{} configurations: {}", options.configs, source.algorithm()));
     // One configuration more says nothing about its run.
     let acceptance = if options.configs - first < 2 { None } else { describe(global, &source, &mut sidecar)? };
-    write_sidecar(&options.output, &sidecar)?;
+    stoq::files_description::write(&options.output, &sidecar)?;
     observables::print(global, &rows);
     let mut parameters = options.system.parameters()?;
     parameters["configs"] = json!(options.configs);
@@ -266,9 +268,4 @@ fn describe(global: &Global, source: &Source, sidecar: &mut Value) -> Result<Opt
             Ok(None)
         }
     }
-}
-
-/// The file beside the data that says what they are.
-pub fn sidecar_path(data: &Path) -> PathBuf {
-    data.with_extension("json")
 }

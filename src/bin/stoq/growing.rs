@@ -1,10 +1,10 @@
-//! `stoq data --append`: a data file that grows, with a sidecar that says by which runs.
+//! `stoq data --append`: a data file that grows, with a description that says by which runs.
 
 use crate::common::read_fields;
-use crate::data::sidecar_path;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use stoq::action::ActionRecord;
+use stoq::files_description;
 use stoq::files_growing::GrowingArray;
 use stoq::lattice::Lattice;
 use stoq::{Error, Result};
@@ -14,6 +14,7 @@ const BLOCK: usize = 64;
 
 /// The file, the runs that wrote it, and configurations that are not yet in it.
 pub struct GrowingData {
+    path: PathBuf,
     array: GrowingArray,
     /// What is there already, one configuration after the other.
     pub before: Vec<f64>,
@@ -21,21 +22,22 @@ pub struct GrowingData {
     runs: Vec<Value>,
     waiting: Vec<f32>,
     values: usize,
+    /// Configurations that the file is to hold.
+    room: u64,
 }
 
 impl GrowingData {
-    /// Opens the file, whose sidecar must tell of the same action and lattice, or makes it.
-    pub fn open(path: &Path, record: &ActionRecord, lattice: &Lattice, seed: u64) -> Result<Self> {
-        let sidecar = sidecar_path(path);
+    /// Opens the file, whose description must tell of the same action and lattice, or makes it; it is to hold `room`
+    /// configurations.
+    pub fn open(path: &Path, record: &ActionRecord, lattice: &Lattice, (seed, room): (u64, usize)) -> Result<Self> {
         let mut runs = vec![];
         if path.exists() {
-            let known: Value =
-                std::fs::read(&sidecar).map_err(|source| Error::io(&sidecar, source)).and_then(|bytes| {
-                    serde_json::from_slice(&bytes).map_err(|error| unusable(&sidecar, &error.to_string()))
-                })?;
+            let known = files_description::read(path)?.ok_or_else(|| {
+                unusable(path, &format!("there is no {}", files_description::sidecar_path(path).display()))
+            })?;
             let (extent, components) = (json!(lattice.extents()), json!(lattice.components()));
             if known["action"] != json!(record) || known["extent"] != extent || known["components"] != components {
-                return Err(unusable(&sidecar, "its action, couplings or lattice are others"));
+                return Err(unusable(path, "its action, couplings or lattice are others"));
             }
             runs = match known["runs"].as_array() {
                 Some(runs) => runs.clone(),
@@ -54,7 +56,8 @@ impl GrowingData {
             last["configurations"] = json!(array.rows().saturating_sub(others));
         }
         runs.push(json!({"chain": runs.len(), "seed": seed, "configurations": 0}));
-        Ok(GrowingData { array, before, runs, waiting: vec![], values: lattice.values() })
+        let (path, values, room) = (path.into(), lattice.values(), room as u64);
+        Ok(GrowingData { path, array, before, runs, waiting: vec![], values, room })
     }
 
     /// Number of the chain that this run follows: its random numbers are no other run's.
@@ -67,9 +70,12 @@ impl GrowingData {
         self.array.rows() as usize + self.waiting.len() / self.values
     }
 
-    /// The runs, for the sidecar.
-    pub fn runs(&self) -> Value {
-        json!(self.runs)
+    /// The description with the runs, and with the configurations that there are.
+    pub fn described(&self, description: &Value) -> Value {
+        let mut description = description.clone();
+        description["runs"] = json!(self.runs);
+        description["configurations"] = json!(self.configurations());
+        description
     }
 
     /// Takes a configuration; says whether it is time for [`GrowingData::write`].
@@ -78,29 +84,27 @@ impl GrowingData {
         self.waiting.len() >= BLOCK * self.values
     }
 
-    /// Writes what waits, the sidecar first: it names this run before its first configuration is in the file.
-    pub fn write(&mut self, path: &Path, sidecar: &Value) -> Result<()> {
+    /// Writes what waits, the description first: it names this run before its first configuration is in the file.
+    pub fn write(&mut self, description: &Value) -> Result<()> {
         let added = (self.waiting.len() / self.values) as u64;
         if let Some(run) = self.runs.last_mut() {
             run["configurations"] = json!(run["configurations"].as_u64().unwrap_or(0) + added);
         }
-        let mut sidecar = sidecar.clone();
-        sidecar["runs"] = self.runs();
-        sidecar["configurations"] = json!(self.array.rows() + added);
-        write_sidecar(path, &sidecar)?;
+        let description = self.described(description);
+        self.array.describe(self.room, &description)?;
         self.array.append(&self.waiting)?;
         self.waiting.clear();
         Ok(())
     }
+
+    /// The same at the end of a run that is over before its time.
+    pub fn close(&mut self, description: &Value) -> Result<()> {
+        self.write(description)?;
+        files_description::write(&self.path, &self.described(description))
+    }
 }
 
-/// Writes the file beside the data, whole or not at all.
-pub fn write_sidecar(path: &Path, sidecar: &Value) -> Result<()> {
-    let text = serde_json::to_string_pretty(sidecar).map_err(|error| Error::Internal(error.to_string()))?;
-    stoq::files::write_atomically(&sidecar_path(path), format!("{text}\n").as_bytes())
-}
-
-fn unusable(sidecar: &Path, why: &str) -> Error {
-    let expected = "the sidecar of data of the same action, couplings and lattice; or another --output";
-    Error::invalid("--append", format!("{} ({why})", sidecar.display()), expected)
+fn unusable(path: &Path, why: &str) -> Error {
+    let expected = "data of the same action, couplings and lattice, with their description; or another --output";
+    Error::invalid("--append", format!("{} ({why})", path.display()), expected)
 }

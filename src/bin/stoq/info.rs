@@ -23,11 +23,13 @@ const SYSTEMS: [&str; 7] = ["toy", "two-peak", "three-peak", "phi4", "u1", "comp
 pub fn run(global: &Global, options: &Options) -> Result<(), Failure> {
     let sets: Vec<String> = InstructionSet::available().iter().map(|set| format!("{set:?}")).collect();
     let mut record = Record::new("info", json!({"model": options.model}));
-    let features: Vec<&str> = [("cli", cfg!(feature = "cli")), ("onnxruntime", cfg!(feature = "onnxruntime"))]
-        .iter()
-        .filter(|(_, on)| *on)
-        .map(|(name, _)| *name)
-        .collect();
+    let features = [
+        ("cli", cfg!(feature = "cli")),
+        ("hdf5", cfg!(feature = "hdf5")),
+        ("onnxruntime", cfg!(feature = "onnxruntime")),
+        ("report", cfg!(feature = "report")),
+    ];
+    let features: Vec<&str> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
     record.set("cpu_kernels", json!(sets));
     record.set("features", json!(features));
     record.set("devices", json!(["cpu"]));

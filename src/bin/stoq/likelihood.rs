@@ -18,7 +18,7 @@ use stoq::{Error, Result};
 pub struct Options {
     #[command(flatten)]
     target: TargetOptions,
-    /// Configurations (.npy, shape (configurations, extents...), or (configurations, components, extents...))
+    /// Configurations (.npy or .h5, shape (configurations, extents...), or (configurations, components, extents...))
     data: PathBuf,
     /// At most this many of them, from the first on
     #[arg(long, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(4..))]

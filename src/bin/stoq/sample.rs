@@ -5,6 +5,7 @@ use super::observables::{self, Meter};
 use super::scores::{GridName, Target, TargetOptions};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -42,7 +43,8 @@ pub struct Options {
     /// Their size in units of the noise variance Xi(t) [default: 0.3]
     #[arg(long)]
     step_fraction: Option<f64>,
-    /// The .npy file (float64); log weights go to a file NAME.log_weights.npy beside it
+    /// The .npy file (float64); log weights go to a file NAME.log_weights.npy beside it, and how they were made to NAME.json. Or
+    /// an .h5 file with all of it (needs the feature hdf5)
     #[arg(short, long)]
     output: PathBuf,
 }
@@ -110,6 +112,7 @@ struct Samples {
 /// Runs the command.
 pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failure> {
     let start = Instant::now();
+    stoq::files_hdf5::require(&options.output)?;
     let target = options.target.resolve(&options.extent)?;
     let lattice = target.score.lattice().clone();
     // A complex action has no real value: its samples have no weight.
@@ -123,11 +126,9 @@ pub fn run(global: &Global, options: &Options) -> std::result::Result<(), Failur
     let generator = Generator::new(target.score.clone(), settings, BATCH, global.threads)?;
     let stop = interruption();
     let samples = generate(global, options, generator, action.as_mut(), (lattice.values(), &stop))?;
-    write_fields(&options.output, &lattice, &samples.fields)?;
-    if let Some(log_weights) = &samples.log_weights {
-        let path = options.output.with_extension("log_weights.npy");
-        stoq::files::write_npy(&path, &ndarray::ArrayView1::from(&log_weights[..]))?;
-    }
+    let count = samples.fields.len() / lattice.values();
+    let description = describe(global, options, &target, (count, levels))?;
+    write_fields(&options.output, &lattice, (&samples.fields, samples.log_weights.as_deref()), &description)?;
     let mut meter = Meter::new(target.record.as_ref(), &lattice)?;
     for field in samples.fields.chunks_exact(lattice.values()) {
         let value = action.as_mut().map(|action| finite_action(&mut **action, field)).transpose()?.flatten();
@@ -174,6 +175,42 @@ fn generate(
     Ok(Samples { fields, log_weights, seconds: clock.elapsed().as_secs_f64() / done as f64 })
 }
 
+fn parameters(global: &Global, options: &Options, target: &Target, (count, levels): (usize, usize)) -> Value {
+    let mut parameters = json!({"target": options.target.target, "score": target.description,
+        "configs": count, "generator": format!("{:?}", options.generator), "seed": global.seed,
+        "extent": target.score.lattice().extents()});
+    if options.generator != GeneratorName::Ode {
+        parameters["steps"] = json!(levels);
+    }
+    if let Some(action) = &target.record {
+        parameters["action"] = json!(action);
+    }
+    parameters
+}
+
+/// What the samples are, in the words of `stoq data`, with the SHA-256 of the model file that made them.
+fn describe(global: &Global, options: &Options, target: &Target, counts: (usize, usize)) -> Result<Value> {
+    let lattice = target.score.lattice();
+    let mut description = parameters(global, options, target, counts);
+    let extra = json!({
+        "format": if lattice.components() == 1 { "float64, C order, shape (configurations, extents)" }
+                  else { "float64, C order, shape (configurations, components, extents)" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "components": lattice.components(),
+        "configurations": counts.0,
+        "approximate": true,
+    });
+    for (name, value) in extra.as_object().into_iter().flatten() {
+        description[name] = value.clone();
+    }
+    if let Some(path) = options.target.file() {
+        let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+        let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        description["model_sha256"] = json!(hash);
+    }
+    Ok(description)
+}
+
 fn report(
     global: &Global,
     options: &Options,
@@ -188,16 +225,7 @@ fn report(
     say(global, &format!("{} samples, APPROXIMATE ({}, {levels} levels)", meter.len(), target.description));
     observables::print(global, &rows);
     let mut values = observables::json(&rows);
-    let mut parameters = json!({"target": options.target.target, "score": target.description,
-        "configs": meter.len(), "generator": format!("{:?}", options.generator), "seed": global.seed,
-        "extent": target.score.lattice().extents()});
-    if options.generator != GeneratorName::Ode {
-        parameters["steps"] = json!(levels);
-    }
-    if let Some(action) = &target.record {
-        parameters["action"] = json!(action);
-    }
-    let mut record = Record::new("sample", parameters);
+    let mut record = Record::new("sample", parameters(global, options, target, (meter.len(), levels)));
     if let Some(log_weights) = &samples.log_weights {
         weigh(global, target, log_weights, meter, &mut record, &mut values)?;
     }

@@ -154,6 +154,11 @@ impl TargetOptions {
         System::from_str(&self.target, false).ok()
     }
 
+    /// The model file, unless it is a system.
+    pub fn file(&self) -> Option<&Path> {
+        self.system().is_none().then(|| Path::new(&self.target))
+    }
+
     /// Components of the fields, without making the model if that is not needed.
     pub fn components(&self) -> Result<usize> {
         match self.system() {

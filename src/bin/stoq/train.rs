@@ -3,7 +3,6 @@
 use super::card;
 use super::check::{print_proposals, propose};
 use super::common::{Failure, Global, Record, Reporter, interruption, say};
-use super::data::sidecar_path;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use stoq::Error;
 use stoq::action::ActionRecord;
+use stoq::files_description;
 use stoq::kernel::Grid;
 use stoq::model::{Metadata, Model};
 use stoq::nn::UNetShape;
@@ -22,7 +22,7 @@ use stoq::train::{AdamOptions, Dataset, Equilibrium, EquilibriumReport, TrainOpt
 /// Options of `stoq train`.
 #[derive(Args)]
 pub struct Options {
-    /// Configurations (.npy, shape (configurations, extents...), or (configurations, components, extents...)); several
+    /// Configurations (.npy or .h5, shape (configurations, extents...), or (configurations, components, extents...)); several
     /// files of other lattices or couplings train one network for all of them
     #[arg(required = true)]
     data: Vec<PathBuf>,
@@ -323,22 +323,19 @@ fn examine(global: &Global, data: &Dataset, action: Option<&ActionRecord>) -> Re
     Ok(report)
 }
 
-/// The action that the data's sidecar names: its force makes training much less noisy.
+/// The action that the data's description names: its force makes training much less noisy.
 fn action_of(data: &Path) -> Result<Option<ActionRecord>, Failure> {
-    let path = sidecar_path(data);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("stoq: no {}: training without the force of the action", path.display());
-            return Ok(None);
-        }
-        Err(source) => return Err(Error::io(path, source).into()),
+    let Some(description) = files_description::read(data)? else {
+        let sidecar = files_description::sidecar_path(data);
+        eprintln!("stoq: no {}: training without the force of the action", sidecar.display());
+        return Ok(None);
     };
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
-        Error::invalid("data description", format!("{} ({error})", path.display()), "JSON as `stoq data` writes it")
-    })?;
-    let record = serde_json::from_value(value["action"].clone())
-        .map_err(|error| Error::invalid("action", format!("{} ({error})", path.display()), "a name and couplings"))?;
+    if description.get("action").is_none() {
+        eprintln!("stoq: {} names no action: training without its force", data.display());
+        return Ok(None);
+    }
+    let record = serde_json::from_value(description["action"].clone())
+        .map_err(|error| Error::invalid("action", format!("{} ({error})", data.display()), "a name and couplings"))?;
     Ok(Some(record))
 }
 

@@ -5,6 +5,7 @@ mod npy;
 use crate::action::GaugeLinks;
 use crate::diffusion::ZeroMode;
 use crate::error::{Error, Result, require_length};
+use crate::files_hdf5::{self, Values};
 use crate::lattice::{Lattice, MAX_RANK};
 use crate::model::{Modes, covariance_classes};
 use crate::score::PlaquetteMoments;
@@ -104,7 +105,8 @@ impl Dataset {
     }
 
     /// Opens an `.npy` array of `float16`, `float32` or `float64`, of either byte order, with shape (configurations,
-    /// components, extents...), or (configurations, extents...) for one component.
+    /// components, extents...), or (configurations, extents...) for one component. With the feature `hdf5`, and a name that ends in
+    /// `.h5` or `.hdf5`, such an array of `float32` or `float64` in an HDF5 file ([`files_hdf5`]).
     ///
     /// The file is mapped into memory, not read: it may be larger than the memory of the machine, and
     /// must not be changed while the data set is in use. Values are converted to `f64` as they are read, exactly.
@@ -116,7 +118,8 @@ impl Dataset {
     /// [`Error::ShapeMismatch`] for another rank, or a second axis of another length than `components`;
     /// and those of [`Dataset::new`].
     pub fn load_with_components(path: impl AsRef<Path>, components: usize) -> Result<Self> {
-        let array = NpyArray::open(path.as_ref())?;
+        let path = path.as_ref();
+        let array = if files_hdf5::is_hdf5(path) { NpyArray::open_hdf5(path)? } else { NpyArray::open(path)? };
         let shape = array.shape();
         let leading = if components == 1 { 1 } else { 2 };
         let fits = (leading + 1..=leading + MAX_RANK).contains(&shape.len());
@@ -155,7 +158,7 @@ impl Dataset {
         Ok(Dataset { lattice, stored, copies: copies_in_all, training: self.training / copies, validation, held_out })
     }
 
-    /// Writes the configurations as an `.npy` array of `f32`, in the shape that
+    /// Writes the configurations as an `.npy` array of `f32`, or by its name as an HDF5 file, in the shape that
     /// [`Dataset::load_with_components`] reads, whole or not at all. Takes the memory of that array twice.
     ///
     /// # Errors
@@ -168,9 +171,13 @@ impl Dataset {
             Stored::Values(values) if self.copies == 1 => Cow::Borrowed(&values[..]),
             _ => Cow::Owned(self.narrowed()?),
         };
+        let path = path.as_ref();
+        if files_hdf5::is_hdf5(path) {
+            return files_hdf5::write(path, &shape, Values::Single(&values), None, &serde_json::json!({}));
+        }
         let array = ndarray::ArrayViewD::from_shape(IxDyn(&shape), &values)
             .map_err(|error| Error::Internal(format!("npy shape: {error}")))?;
-        crate::files::write_npy(path.as_ref(), &array)
+        crate::files::write_npy(path, &array)
     }
 
     fn narrowed(&self) -> Result<Vec<f32>> {

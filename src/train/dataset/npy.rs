@@ -1,12 +1,14 @@
-//! An `.npy` array of floating-point numbers, read where it lies.
+//! An `.npy` array of floating-point numbers, or that of an HDF5 file, read where it lies.
 //!
-//! The format is that of NumPy's `numpy/lib/format.py`: a header with type, order and shape, then the values.
+//! The format of the former is that of NumPy's `numpy/lib/format.py`: a header with type, order and shape, then the values.
 
 use crate::error::{Error, Result};
+use crate::files_hdf5::{self, Array, Place};
 use half::f16;
 use memmap2::Mmap;
 use ndarray::{ArrayViewD, IxDyn, ShapeBuilder};
 use ndarray_npy::npy::header::{Header, Layout, ReadHeaderError};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Arrays of fewer bytes are checked, and brought into C order, as a whole when they are loaded.
@@ -24,8 +26,8 @@ pub(super) struct NpyArray {
 /// Where the values are.
 #[derive(Debug)]
 enum Bytes {
-    /// In the file, from `offset` on.
-    Mapped { map: Mmap, offset: usize },
+    /// In the file, at these bytes.
+    Mapped { map: Mmap, values: Range<usize> },
     /// In memory, brought into C order.
     Copied(Vec<u8>),
 }
@@ -62,7 +64,7 @@ impl NpyArray {
             return Err(Error::invalid("data file", value, &rule));
         }
         let bytes = match header.layout {
-            Layout::Standard => Bytes::Mapped { map, offset },
+            Layout::Standard => Bytes::Mapped { values: offset..map.len(), map },
             Layout::Fortran if found < SMALL => Bytes::Copied(encoding.in_c_order(rest, &header.shape)?),
             Layout::Fortran => {
                 let value = format!("Fortran order in {}", path.display());
@@ -72,6 +74,28 @@ impl NpyArray {
             }
         };
         Ok(NpyArray { path: path.into(), shape: header.shape, encoding, bytes })
+    }
+
+    /// The configurations of an HDF5 file: where they lie without gaps they are mapped, else copied.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::InvalidArgument`] for what is no such file, cut short, or of another type.
+    pub fn open_hdf5(path: &Path) -> Result<Self> {
+        let Array { shape, width, place } = files_hdf5::read(path)?;
+        let bytes = match place {
+            Place::Memory(values) => Bytes::Copied(values),
+            Place::File(offset) => {
+                let (map, offset) = (crate::files_mapped::map(path)?, offset as usize);
+                let end =
+                    shape.iter().try_fold(width, |size, &n| size.checked_mul(n)).and_then(|n| n.checked_add(offset));
+                let Some(end) = end.filter(|&end| end <= map.len()) else {
+                    let value = format!("{} bytes in {}", map.len(), path.display());
+                    return Err(Error::invalid("data file", value, "the whole of it: it was cut short; copy it again"));
+                };
+                Bytes::Mapped { map, values: offset..end }
+            }
+        };
+        Ok(NpyArray { path: path.into(), shape, encoding: Encoding { width, big_endian: false }, bytes })
     }
 
     /// Where it came from.
@@ -113,7 +137,7 @@ impl NpyArray {
 
     fn values(&self) -> &[u8] {
         match &self.bytes {
-            Bytes::Mapped { map, offset } => &map[*offset..],
+            Bytes::Mapped { map, values } => &map[values.clone()],
             Bytes::Copied(bytes) => bytes,
         }
     }
