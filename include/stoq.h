@@ -223,6 +223,10 @@ typedef int32_t stoq_network_time_t;
 /// constants.
 typedef int32_t stoq_channels_t;
 
+/// Who takes the Gaussian steps of the backward process, between two evaluations of a network: one of the STOQ_STEPS_
+/// constants.
+typedef int32_t stoq_steps_t;
+
 /// Options of stoq_model_open_with(). Fill it with stoq_model_open_options_init() and change what should differ. What
 /// the file says itself need not be said; where both speak they must agree.
 typedef struct stoq_model_open_options_t {
@@ -250,11 +254,11 @@ typedef struct stoq_model_open_options_t {
     /// 1: products on a CUDA device may be rounded to 10 bits (TF32). Faster; a chain stays exact and may accept
     /// less. Default 0.
     uint32_t allow_tf32;
-    /// Most fields that ONNX Runtime evaluates together, to 65536; default 0: 16 on the CPU, 64 on a device.
-    /// Results do not depend on it.
+    /// Most fields that ONNX Runtime evaluates together, to 65536; default 0: 16 on the CPU, and on a device what is found
+    /// by trying, 64 to 1024. Chains that are saved should say a size on a device: what is found may differ the next time.
     uint32_t batch;
-    /// 0. Keeps the struct free of padding.
-    uint32_t reserved;
+    /// Default STOQ_STEPS_AUTOMATIC.
+    stoq_steps_t steps;
     /// Sites along each axis, slowest axis first.
     size_t extents[4];
     /// Base of g(t) = sigma^t, above 1; default 25. Read with a `scheme`.
@@ -772,6 +776,15 @@ typedef int32_t stoq_two_sample_t;
 
 /// (batch, extents.., components), as in TensorFlow and JAX.
 #define STOQ_CHANNELS_LAST 3
+
+/// STOQ_STEPS_DEVICE on a device if the network can be wrapped, else STOQ_STEPS_HOST.
+#define STOQ_STEPS_AUTOMATIC 0
+
+/// stoq itself.
+#define STOQ_STEPS_HOST 1
+
+/// ONNX Runtime, by a graph that stoq writes around the network: fields stay where the network is.
+#define STOQ_STEPS_DEVICE 2
 
 /// Path-space independence Metropolis: a fresh field from the model, whatever the current one is.
 #define STOQ_KERNEL_PATH 1

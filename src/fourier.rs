@@ -208,6 +208,30 @@ fn transverse(momentum: &[usize], extents: &[usize]) -> [Complex<f64>; 2] {
     }
 }
 
+/// The transform along one axis by real numbers, an orthonormal matrix of rows k: the cosine of momentum k up to n/2, the
+/// sine of n - k beyond. A multiplier that has one value at a momentum and at all its reflections acts on the products of
+/// these rows as [`LatticeFourier::filter`] does.
+pub fn real_basis(extent: usize) -> Vec<f64> {
+    let entry = |(k, x): (usize, usize)| {
+        let turn = |k: usize| std::f64::consts::TAU * (k * x % extent) as f64 / extent as f64;
+        let wave = if 2 * k <= extent { libm::cos(turn(k)) } else { libm::sin(turn(extent - k)) };
+        let norm = if 2 * k % extent == 0 { 1.0 } else { 2.0 };
+        wave * (norm / extent as f64).sqrt()
+    };
+    (0..extent).flat_map(|k| (0..extent).map(move |x| (k, x))).map(entry).collect()
+}
+
+/// Whether a multiplier has one value at a momentum and at all its reflections, axis by axis.
+pub fn is_reflection_symmetric(lattice: &Lattice, multiplier: &[f64]) -> bool {
+    let (extents, sites) = (lattice.extents(), lattice.sites());
+    (0..lattice.values()).all(|p| {
+        let momentum = lattice.coordinates(p % sites);
+        let folded: Vec<usize> = momentum.iter().zip(extents).map(|(&k, &n)| k.min(n - k)).collect();
+        let (here, there) = (multiplier[p], multiplier[p / sites * sites + lattice.index(&folded)]);
+        (here - there).abs() <= 1e-12 * here.abs().max(there.abs())
+    })
+}
+
 /// 4 sin^2(p_mu / 2) summed over the axes, for every momentum.
 pub fn lattice_momenta(lattice: &Lattice) -> Vec<f64> {
     let square = |(k, &n): (usize, &usize)| 4.0 * libm::sin(std::f64::consts::PI * k as f64 / n as f64).powi(2);

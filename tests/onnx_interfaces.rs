@@ -67,7 +67,7 @@ fn the_c_abi_opens_exported_networks() {
         assert_eq!(refused(&|o| o.engine = 9, &silent), STOQ_INVALID_ARGUMENT);
         assert_eq!(refused(&|o| o.engine = STOQ_ENGINE_NATIVE, &silent), STOQ_INVALID_ARGUMENT);
         assert_eq!(refused(&|o| o.time = STOQ_TIME_T, &rank2), STOQ_INVALID_ARGUMENT);
-        assert_eq!(refused(&|o| o.reserved = 1, &silent), STOQ_INVALID_ARGUMENT);
+        assert_eq!(refused(&|o| o.steps = 3, &silent), STOQ_INVALID_ARGUMENT);
         assert_eq!(refused(&|o| o.struct_size = 8, &silent), STOQ_INVALID_ARGUMENT);
         assert_eq!(refused(&|o| o.rank = 7, &silent), STOQ_INVALID_ARGUMENT);
         assert_eq!(refused(&|o| (o.rank, o.extents) = (2, [8, 8, 0, 0]), &silent), STOQ_MODEL_FILE);

@@ -3,7 +3,8 @@
 PARTs, all by default:
   score     stoq's score against PyTorch's, relative to the largest value of each field
   sampler   500 Euler-Maruyama steps from the same noise, once with the score of PyTorch, once with that of stoq
-  overhead  evaluations at batch 64, one thread: stoq.Model.score against ONNX Runtime alone with IO binding, in turns
+  overhead  evaluations at batch 64, one thread: stoq.Model.score against ONNX Runtime alone with IO binding, in turns; from
+            Python, and from C (onnxruntime_peer.c) where ONNXRUNTIME_INCLUDE names the folder of onnxruntime_c_api.h
   exact     trains the network for --steps on 4x4 phi^4 (tiled to 8x8, the least extent that its strides allow), exports it,
             and compares the averages of the kernels path and renoise, corrected by stoq, with closed forms
 
@@ -11,10 +12,12 @@ Needs torch, onnx, onnxscript, onnxruntime and libstoq (STOQ_LIBRARY); runs on o
 """
 
 import argparse
+import contextlib
 import json
 import math
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -103,20 +106,57 @@ def part_overhead(folder):
     binding.bind_ortvalue_input("field", onnxruntime.OrtValue.ortvalue_from_numpy(single))
     binding.bind_ortvalue_input("time", onnxruntime.OrtValue.ortvalue_from_numpy(t))
     binding.bind_ortvalue_output("output", onnxruntime.OrtValue.ortvalue_from_shape_and_type(single.shape, np.float32))
-    runs = {"raw": lambda: session.run_with_iobinding(binding), "stoq": lambda: model.score(fields, times)}
-    seconds = {name: [] for name in runs}
-    for turn in range(25):
-        for name, run in runs.items():
-            # CPU time of this process: machines may be shared.
-            clock = time.process_time()
-            run()
-            if turn >= 3:
-                seconds[name].append(time.process_time() - clock)
+
+    def timed(run):
+        # CPU time of this process: machines may be shared.
+        clock = time.process_time()
+        run()
+        return time.process_time() - clock
+
+    runs = {
+        "raw": lambda: timed(lambda: session.run_with_iobinding(binding)),
+        "stoq": lambda: timed(lambda: model.score(fields, times)),
+    }
+    with c_peer(folder, path, batch) as peer:
+        if peer:
+            runs["c"] = peer
+        seconds = {name: [] for name in runs}
+        for turn in range(25):
+            for name, run in runs.items():
+                taken = run()
+                if turn >= 3:
+                    seconds[name].append(taken)
     best, middle = ({name: f(values) for name, values in seconds.items()} for f in (min, lambda v: sorted(v)[len(v) // 2]))
+    over = lambda found, peer: found["stoq"] / found[peer] - 1
+    peers = [name for name in runs if name != "stoq"]
     return {
         "batch": batch, "batches": model.metadata("batches"), "seconds_best": best, "seconds_median": middle,
-        "overhead_best": best["stoq"] / best["raw"] - 1, "overhead_median": middle["stoq"] / middle["raw"] - 1,
+        "overhead_best": {peer: over(best, peer) for peer in peers},
+        "overhead_median": {peer: over(middle, peer) for peer in peers},
     }  # fmt: skip
+
+
+@contextlib.contextmanager
+def c_peer(folder, path, batch):
+    """onnxruntime_peer.c as a function of one run, if ONNXRUNTIME_INCLUDE names the folder of onnxruntime_c_api.h."""
+    headers = os.environ.get("ONNXRUNTIME_INCLUDE")
+    if not headers:
+        yield None
+        return
+    source, program = pathlib.Path(__file__).parent / "onnxruntime_peer.c", folder / "peer"
+    subprocess.run(["cc", "-O2", "-I", headers, source, "-ldl", "-o", program], check=True)
+    place = pathlib.Path(library())
+    place = next(place.glob("libonnxruntime.so*")) if place.is_dir() else place
+    command = [program, place, path, str(batch), str(EXTENT)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def run():
+            process.stdin.write("run\n")
+            process.stdin.flush()
+            return float(process.stdout.readline())
+
+        yield run
+        process.stdin.close()
 
 
 class Tiled(torch.nn.Module):

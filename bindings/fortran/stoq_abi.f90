@@ -39,6 +39,9 @@ module stoq_abi
   integer(c_int32_t), parameter :: STOQ_CHANNELS_NONE = 1
   integer(c_int32_t), parameter :: STOQ_CHANNELS_FIRST = 2
   integer(c_int32_t), parameter :: STOQ_CHANNELS_LAST = 3
+  integer(c_int32_t), parameter :: STOQ_STEPS_AUTOMATIC = 0
+  integer(c_int32_t), parameter :: STOQ_STEPS_HOST = 1
+  integer(c_int32_t), parameter :: STOQ_STEPS_DEVICE = 2
   integer(c_int32_t), parameter :: STOQ_KERNEL_PATH = 1
   integer(c_int32_t), parameter :: STOQ_KERNEL_RENOISE = 2
   integer(c_int32_t), parameter :: STOQ_KERNEL_LIKELIHOOD = 3
@@ -121,7 +124,7 @@ module stoq_abi
     integer(c_int32_t) :: rank = 0
     integer(c_int32_t) :: allow_tf32 = 0
     integer(c_int32_t) :: batch = 0
-    integer(c_int32_t) :: reserved = 0
+    integer(c_int32_t) :: steps = 0
     integer(c_size_t) :: extents(4) = 0
     real(c_double) :: sigma = 0
     real(c_double) :: contraction = 0

@@ -31,6 +31,7 @@ ENUMERATIONS = {
     "STOQ_OUTPUT_": "NetworkOutput",
     "STOQ_TIME_": "NetworkTime",
     "STOQ_CHANNELS_": "ChannelOrder",
+    "STOQ_STEPS_": "Steps",
     "STOQ_KERNEL_": "Kernel",
     "STOQ_DRIFT_": "Drift",
     "STOQ_LEAPFROG": "Integrator",

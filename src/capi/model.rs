@@ -20,27 +20,23 @@ pub struct stoq_model_t {
     pub(super) score: Arc<dyn Score>,
     /// The same, if it is a trained one.
     pub(super) trained: Option<Arc<NativeScore>>,
-    /// What is known of a network that ONNX Runtime evaluates.
-    pub(super) facts: Option<serde_json::Value>,
+    /// The same, if ONNX Runtime evaluates it.
+    pub(super) exported: Option<Opened>,
 }
 
 impl stoq_model_t {
     pub(super) fn trained(score: NativeScore) -> Self {
         let score = Arc::new(score);
-        stoq_model_t { score: score.clone(), trained: Some(score), facts: None }
+        stoq_model_t { score: score.clone(), trained: Some(score), exported: None }
     }
 
     pub(super) fn analytic(score: Arc<dyn Score>) -> Self {
-        stoq_model_t { score, trained: None, facts: None }
+        stoq_model_t { score, trained: None, exported: None }
     }
 
     pub(super) fn opened(opened: &Opened) -> Self {
-        let facts = match opened {
-            Opened::Native(_) => None,
-            #[cfg(feature = "onnxruntime")]
-            Opened::Exported(score) => Some(serde_json::json!(score.facts())),
-        };
-        stoq_model_t { score: opened.score(), trained: opened.native().cloned(), facts }
+        let exported = opened.facts().map(|_| opened.clone());
+        stoq_model_t { score: opened.score(), trained: opened.native().cloned(), exported }
     }
 
     pub(super) fn create(model: Model) -> Result<*mut Self> {
@@ -187,10 +183,10 @@ pub unsafe extern "C" fn stoq_model_metadata(
     guard(|| {
         // SAFETY: see stoq_model_load.
         let (model, key) = unsafe { (from_handle("model", model)?, string("key", key)?) };
-        let tree = match (&model.trained, &model.facts) {
+        let tree = match (&model.trained, model.exported.as_ref().and_then(Opened::facts)) {
             (Some(trained), _) => serde_json::to_value(trained.model().metadata())
                 .map_err(|error| Error::Internal(format!("metadata to JSON: {error}")))?,
-            (None, Some(facts)) => facts.clone(),
+            (None, Some(facts)) => serde_json::json!(facts),
             (None, None) => {
                 return Err(Error::invalid("model", "an analytic one", "a trained model: only those have metadata"));
             }

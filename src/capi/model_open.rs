@@ -12,7 +12,7 @@ use super::status::stoq_status_t;
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result};
 use crate::score::onnx_runtime::{
-    Channels, Declaration, Device, Engine, NetworkOutput, Normalisation, OpenOptions, TimeInput, open,
+    Channels, Declaration, Device, Engine, NetworkOutput, Normalisation, OpenOptions, Steps, TimeInput, open,
 };
 use std::ffi::{CStr, c_char};
 
@@ -58,6 +58,16 @@ pub const STOQ_CHANNELS_FIRST: stoq_channels_t = 2;
 /// (batch, extents.., components), as in TensorFlow and JAX.
 pub const STOQ_CHANNELS_LAST: stoq_channels_t = 3;
 
+/// Who takes the Gaussian steps of the backward process, between two evaluations of a network: one of the STOQ_STEPS_
+/// constants.
+pub type stoq_steps_t = i32;
+/// STOQ_STEPS_DEVICE on a device if the network can be wrapped, else STOQ_STEPS_HOST.
+pub const STOQ_STEPS_AUTOMATIC: stoq_steps_t = 0;
+/// stoq itself.
+pub const STOQ_STEPS_HOST: stoq_steps_t = 1;
+/// ONNX Runtime, by a graph that stoq writes around the network: fields stay where the network is.
+pub const STOQ_STEPS_DEVICE: stoq_steps_t = 2;
+
 /// Options of stoq_model_open_with(). Fill it with stoq_model_open_options_init() and change what should differ. What
 /// the file says itself need not be said; where both speak they must agree.
 #[repr(C)]
@@ -87,11 +97,11 @@ pub struct stoq_model_open_options_t {
     /// 1: products on a CUDA device may be rounded to 10 bits (TF32). Faster; a chain stays exact and may accept
     /// less. Default 0.
     pub allow_tf32: u32,
-    /// Most fields that ONNX Runtime evaluates together, to 65536; default 0: 16 on the CPU, 64 on a device.
-    /// Results do not depend on it.
+    /// Most fields that ONNX Runtime evaluates together, to 65536; default 0: 16 on the CPU, and on a device what is found
+    /// by trying, 64 to 1024. Chains that are saved should say a size on a device: what is found may differ the next time.
     pub batch: u32,
-    /// 0. Keeps the struct free of padding.
-    pub reserved: u32,
+    /// Default STOQ_STEPS_AUTOMATIC.
+    pub steps: stoq_steps_t,
     /// Sites along each axis, slowest axis first.
     pub extents: [usize; 4],
     /// Base of g(t) = sigma^t, above 1; default 25. Read with a `scheme`.
@@ -127,7 +137,7 @@ fn default_options() -> stoq_model_open_options_t {
         rank: 0,
         allow_tf32: 0,
         batch: 0,
-        reserved: 0,
+        steps: STOQ_STEPS_AUTOMATIC,
         extents: [0; 4],
         sigma: 25.0,
         contraction: 0.0,
@@ -157,7 +167,7 @@ fn chosen<T: Copy>(name: &str, value: i32, values: &[T]) -> Result<Option<T>> {
         return Ok(None);
     }
     let found = usize::try_from(value - 1).ok().and_then(|index| values.get(index));
-    let expected = format!("one of its constants, 1 to {}, or STOQ_AS_IN_FILE", values.len());
+    let expected = format!("one of its constants, 1 to {}, or 0 for the default", values.len());
     found.copied().map(Some).ok_or_else(|| Error::invalid(name, value, &expected))
 }
 
@@ -175,9 +185,6 @@ fn checked_schedule(options: &stoq_model_open_options_t) -> Result<Option<Schedu
 /// # Safety
 /// Pointers in `options` that are not NULL must be valid as its comments say.
 unsafe fn checked_options(options: &stoq_model_open_options_t) -> Result<OpenOptions> {
-    if options.reserved != 0 {
-        return Err(Error::invalid("reserved", options.reserved, "0, as stoq_model_open_options_init sets it"));
-    }
     if options.allow_tf32 > 1 {
         return Err(Error::invalid("allow_tf32", options.allow_tf32, "0 or 1"));
     }
@@ -210,6 +217,7 @@ unsafe fn checked_options(options: &stoq_model_open_options_t) -> Result<OpenOpt
         runtime: text("runtime", options.runtime)?.map(to_path).transpose()?,
         tf32: options.allow_tf32 == 1,
         batch: options.batch as usize,
+        steps: chosen("steps", options.steps, &[Steps::Host, Steps::Device])?.unwrap_or_default(),
         declaration: Declaration {
             schedule: checked_schedule(options)?,
             output: chosen("output", options.output, &outputs)?,

@@ -14,7 +14,7 @@ use crate::diffusion::{Neighbours, Transition, TwoPeaks};
 use crate::error::{Error, Result};
 use crate::fourier::LatticeFourier;
 use crate::rng::{MAX_LEVEL, Purpose, Stream};
-use crate::score::{Evaluator, Score, Team, zero_mode};
+use crate::score::{Evaluator, ReverseStep, Score, Team, Walker, zero_mode};
 use std::sync::Arc;
 
 /// Level of the random numbers that choose a peak of the prior: no step of a path has it.
@@ -41,6 +41,8 @@ pub struct PathProcess {
     steps: Vec<ReverseKernel>,
     prior: Option<Prior>,
     evaluator: Box<dyn Evaluator>,
+    /// Takes the steps in the place of the evaluator, in both directions.
+    walker: Option<Box<dyn Walker>>,
     fourier: LatticeFourier,
     team: Team,
     workers: Vec<StepWorker>,
@@ -132,6 +134,7 @@ impl PathProcess {
             team: Team::new(threads)?,
             workers: (0..threads).map(|_| StepWorker::new(&*score)).collect::<Result<_>>()?,
             ratios: vec![0.0; times.len()],
+            walker: walker(&score, &steps, batch, threads)?,
             evaluator: score.evaluator(threads)?,
             noise: vec![0.0; values],
             levels: vec![0.0; room],
@@ -159,11 +162,18 @@ impl PathProcess {
     /// [`Error::ShapeMismatch`], or what the evaluator returns. A network that produces NaN gives a
     /// log ratio of NaN, which no kernel accepts.
     pub fn generate(&mut self, streams: &[Stream], fields: &mut [f64], log_ratio: &mut [f64]) -> Result<()> {
-        self.watch(streams, fields, log_ratio, &mut |_, _| Ok(()))
+        if self.walker.is_none() {
+            return self.watch(streams, fields, log_ratio, &mut |_, _| Ok(()));
+        }
+        self.require_batch(streams.len(), fields, log_ratio)?;
+        self.start(streams, fields, log_ratio);
+        let Some(walker) = &mut self.walker else { return Ok(()) };
+        walker.walk(0..self.steps.len(), streams, fields, log_ratio)
     }
 
     /// As [`PathProcess::generate`], and shows all fields x_n to `visit`, from n = N (the start, at the last time) down
-    /// to n = 0 (the samples); x_n belongs to the n-th time, counted from 1.
+    /// to n = 0 (the samples); x_n belongs to the n-th time, counted from 1. The steps are taken here, also of a model that
+    /// takes them itself ([`Score::walker`]): those agree up to the rounding of its network.
     ///
     /// # Errors
     /// As [`PathProcess::generate`], and what `visit` returns.
@@ -301,7 +311,14 @@ impl PathProcess {
             scaled.iter_mut().zip(x_a.iter()).for_each(|(scaled, x)| *scaled = x / step.signal);
         }
         let all = ..count * values;
-        self.evaluator.denoise(&self.levels[..count], &self.scaled[all], &mut self.denoised[all])?;
+        match &mut self.walker {
+            // The function of the way down, to the last bit: exactness rests on it.
+            Some(walker) => {
+                let levels: Vec<usize> = (0..count).collect();
+                walker.denoise(&levels, &self.path[values..], &mut self.denoised[all])?
+            }
+            None => self.evaluator.denoise(&self.levels[..count], &self.scaled[all], &mut self.denoised[all])?,
+        }
         let pairs = self.path.chunks_exact(values).zip(self.path[values..].chunks_exact(values));
         let clean = self.denoised.chunks_exact(values).zip(self.scaled.chunks_exact(values));
         let steps = self.steps.iter().zip(pairs).zip(clean).zip(&mut self.ratios);
@@ -318,6 +335,20 @@ impl PathProcess {
             log_ratio += prior.cost(&mut self.fourier, last);
         }
         Ok(log_ratio)
+    }
+}
+
+/// What takes the steps, if the model does and all of them are of its kind.
+fn walker(
+    score: &Arc<dyn Score>,
+    steps: &[ReverseKernel],
+    batch: usize,
+    threads: usize,
+) -> Result<Option<Box<dyn Walker>>> {
+    let numbers: Option<Vec<ReverseStep>> = steps.iter().map(ReverseKernel::numbers).collect();
+    match numbers {
+        Some(numbers) => score.clone().walker(&numbers, batch, threads),
+        None => Ok(None),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::fourier::LatticeFourier;
 use crate::lattice::Lattice;
 use crate::rng::{Purpose, Stream};
-use crate::score::zero_mode;
+use crate::score::{ReverseStep, zero_mode};
 use std::sync::Arc;
 
 mod gradient;
@@ -90,6 +90,27 @@ impl ReverseKernel {
         let flux = posterior.flux.clone();
         let flux = flux.map(|response| FluxKernel::new(response, &transition, (&posterior.variance, &deviation)));
         ReverseKernel { transition, signal, posterior, deviation, log_determinant, local, flux }
+    }
+
+    /// The kernel as numbers, if its covariance is the same for all states.
+    pub fn numbers(&self) -> Option<ReverseStep> {
+        let Posterior { response, zero_mode, flux, .. } = &self.posterior;
+        if response.is_some() || zero_mode.is_some() || flux.is_some() {
+            return None;
+        }
+        let (transition, first) = (&self.transition, self.deviation[0]);
+        let same = self.deviation.iter().all(|&deviation| deviation == first);
+        let forward = 0.5 * self.deviation.len() as f64 * libm::log(transition.forward_variance);
+        Some(ReverseStep {
+            noise: transition.noise,
+            signal: self.signal,
+            state_weight: transition.state_weight,
+            data_weight: transition.data_weight,
+            deviation: if same { vec![first] } else { self.deviation.clone() },
+            forward_factor: transition.forward_factor,
+            forward_variance: transition.forward_variance,
+            log_normalisation: self.log_determinant - forward,
+        })
     }
 
     /// Finds the covariance M that belongs to `scaled` (x_a / f_a) and its denoised field, and returns log F - log B

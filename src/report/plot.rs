@@ -1,5 +1,8 @@
 //! What a plot shows: axes, and points, lines, bands and bars in them. Drawing is in `draw.rs`.
 
+// What draws them is not there without the feature.
+#![cfg_attr(not(feature = "report"), allow(dead_code))]
+
 use crate::error::Result;
 use std::path::Path;
 

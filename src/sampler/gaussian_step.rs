@@ -5,6 +5,7 @@ use super::langevin::Denoiser;
 use crate::diffusion::{Schedule, Transition};
 use crate::error::Result;
 use crate::rng::{Purpose, Stream};
+use crate::score::ReverseStep;
 
 pub(super) struct GaussianStep {
     schedule: Schedule,
@@ -43,6 +44,24 @@ impl GaussianStep {
         }
     }
 
+    /// The step as numbers, for fields of `values` values.
+    pub fn numbers(&self, values: usize) -> ReverseStep {
+        ReverseStep {
+            noise: self.schedule.noise(self.upper),
+            signal: self.schedule.signal(self.upper),
+            state_weight: self.state_weight,
+            data_weight: self.data_weight,
+            deviation: vec![self.variance.sqrt()],
+            forward_factor: self.forward.forward_factor,
+            forward_variance: self.forward.forward_variance,
+            log_normalisation: self.log_normalisation(values),
+        }
+    }
+
+    fn log_normalisation(&self, values: usize) -> f64 {
+        0.5 * values as f64 * libm::log(self.variance / self.forward.forward_variance)
+    }
+
     /// Moves every field down and adds log F - log B to its log weight.
     pub fn walk(
         &self,
@@ -54,7 +73,7 @@ impl GaussianStep {
     ) -> Result<()> {
         let values = fields.len() / streams.len();
         let denoised = denoiser.denoise(&self.schedule, self.upper, fields)?;
-        let normalisation = 0.5 * values as f64 * libm::log(self.variance / self.forward.forward_variance);
+        let normalisation = self.log_normalisation(values);
         let deviation = self.variance.sqrt();
         let mut noise = vec![0.0; values];
         let samples = fields.chunks_exact_mut(values).zip(denoised.chunks_exact(values));

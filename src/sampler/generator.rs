@@ -11,7 +11,7 @@ use crate::diffusion::Schedule;
 use crate::error::{Error, Result, require_length};
 use crate::kernel::{PathProcess, uniform_angles};
 use crate::rng::{MAX_LEVEL, Purpose, Stream};
-use crate::score::{Evaluator, Score, Team};
+use crate::score::{Evaluator, ReverseStep, Score, Team, Walker};
 use std::sync::Arc;
 
 pub use super::langevin::LangevinStep;
@@ -94,6 +94,8 @@ pub struct Generator {
     denoiser: Denoiser,
     /// Steps to `times[i]` from above, or to 0 for i = 0, of the methods that use them.
     steps: Vec<GaussianStep>,
+    /// Takes them, where the model does it itself.
+    walker: Option<Box<dyn Walker>>,
     process: Option<PathProcess>,
     flow: Option<(Team, Vec<FlowWorker>)>,
     white: Vec<f64>,
@@ -149,8 +151,17 @@ impl Generator {
             Method::EulerMaruyama => GaussianStep::euler_maruyama(&schedule, lower, upper),
             _ => GaussianStep::ancestral(&schedule, lower, upper),
         };
+        let steps: Vec<GaussianStep> = lower.zip(&options.times).map(step).collect();
+        let walker = match options.method {
+            Method::EulerMaruyama | Method::Ancestral => {
+                let numbers: Vec<ReverseStep> = steps.iter().map(|step| step.numbers(values)).collect();
+                score.clone().walker(&numbers, batch, threads)?
+            }
+            _ => None,
+        };
         Ok(Generator {
-            steps: lower.zip(&options.times).map(step).collect(),
+            steps,
+            walker,
             coordinates: coordinates(),
             denoiser: Denoiser::new(score.clone().evaluator(threads)?, values, batch),
             white: vec![0.0; values],
@@ -229,6 +240,14 @@ impl Generator {
         }
         self.draw_prior(streams, fields, log_weights);
         let levels = self.options.times.len();
+        if let Some(walker) = &mut self.walker {
+            let first = usize::from(self.options.ending != Ending::Zero);
+            walker.walk(first..levels, streams, fields, log_weights)?;
+            return match self.options.ending {
+                Ending::Denoise => self.denoise_lowest(fields),
+                _ => Ok(()),
+            };
+        }
         match self.options.method {
             Method::Annealed { corrections, step } => {
                 for level in (0..levels).rev() {
@@ -246,13 +265,15 @@ impl Generator {
         }
         match self.options.ending {
             Ending::Zero => self.steps[0].walk(&mut self.denoiser, 0, streams, fields, log_weights),
-            Ending::Denoise => {
-                let denoised = self.denoiser.denoise(&self.schedule, self.options.times[0], fields)?;
-                fields.copy_from_slice(denoised);
-                Ok(())
-            }
+            Ending::Denoise => self.denoise_lowest(fields),
             Ending::Stop => Ok(()),
         }
+    }
+
+    fn denoise_lowest(&mut self, fields: &mut [f64]) -> Result<()> {
+        let denoised = self.denoiser.denoise(&self.schedule, self.options.times[0], fields)?;
+        fields.copy_from_slice(denoised);
+        Ok(())
     }
 
     /// phi = f sqrt(C + n^2) z, or uniform angles; `log_weights` receive -log prior.

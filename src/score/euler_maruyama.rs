@@ -1,6 +1,6 @@
 //! The reverse kernels of the literature: Euler-Maruyama.
 
-use super::{Differential, Evaluator, Score};
+use super::{Differential, Evaluator, ReverseStep, Score, Walker};
 use crate::diffusion::{Posterior, Schedule, ZeroMode};
 use crate::error::Result;
 use crate::lattice::Lattice;
@@ -59,6 +59,10 @@ impl Score for EulerMaruyamaNoise {
 
     fn evaluator(self: Arc<Self>, threads: usize) -> Result<Box<dyn Evaluator>> {
         self.0.clone().evaluator(threads)
+    }
+
+    fn walker(self: Arc<Self>, steps: &[ReverseStep], batch: usize, threads: usize) -> Result<Option<Box<dyn Walker>>> {
+        self.0.clone().walker(steps, batch, threads)
     }
 
     fn differential(self: Arc<Self>) -> Result<Box<dyn Differential>> {

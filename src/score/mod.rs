@@ -15,6 +15,7 @@ mod published;
 mod scaled;
 mod team;
 mod toy;
+mod walker;
 
 pub use euler_maruyama::EulerMaruyamaNoise;
 pub use gaussian::GaussianScore;
@@ -30,6 +31,7 @@ pub(crate) use published::network_inputs;
 pub use scaled::ScaledScore;
 pub use team::Team;
 pub use toy::ToyScore;
+pub use walker::{ReverseStep, Walker};
 
 use crate::diffusion::{Posterior, Schedule, ZeroMode, geometric_levels, optimal_levels};
 use crate::error::{Error, Result, require_length};
@@ -89,6 +91,20 @@ pub trait Score: Send + Sync {
     /// # Errors
     /// [`crate::Error::OutOfMemory`] or [`crate::Error::Internal`] when threads cannot be started.
     fn evaluator(self: Arc<Self>, threads: usize) -> Result<Box<dyn Evaluator>>;
+
+    /// A worker that takes `steps` itself, up to `batch` fields at once with their noise from `threads` threads; `None` where
+    /// evaluating the denoiser and stepping elsewhere is as good, or where the steps are not of that kind.
+    ///
+    /// # Errors
+    /// As [`Score::evaluator`], and what running on a device raises.
+    fn walker(
+        self: Arc<Self>,
+        _steps: &[ReverseStep],
+        _batch: usize,
+        _threads: usize,
+    ) -> Result<Option<Box<dyn Walker>>> {
+        Ok(None)
+    }
 
     /// A worker for derivatives, in double precision throughout.
     ///

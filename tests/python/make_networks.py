@@ -32,6 +32,11 @@ class Graph:
         self.tensors.append(numpy_helper.from_array(np.asarray(values, dtype=dtype or self.dtype), name))
         return name
 
+    def rename(self, name, to):
+        for node in self.nodes:
+            for names in (node.input, node.output):
+                names[:] = [to if found == name else found for found in names]
+
     def save(self, path, inputs, outputs, metadata, opset=20):
         port = lambda name, shape, dtype=self.dtype: helper.make_tensor_value_info(name, FLOATS[dtype], shape)
         graph = helper.make_graph(
@@ -101,6 +106,20 @@ def dense(extents, dtype, vjp=False):
     return g, inputs, outputs
 
 
+def branch(made):
+    """The same network, its last value through an If."""
+    g, inputs, outputs = made
+    g.nodes[-1].output[0] = "straight"
+    value = helper.make_tensor_value_info("answer.then", TensorProto.FLOAT, None)
+    there = helper.make_graph([helper.make_node("Identity", ["straight"], ["answer.then"])], "there", [], [value])
+    value = helper.make_tensor_value_info("answer.else", TensorProto.FLOAT, None)
+    other = helper.make_graph([helper.make_node("Neg", ["straight"], ["answer.else"])], "other", [], [value])
+    size = g.node("Size", ["straight"], "size")
+    positive = g.node("Greater", [size, g.constant("none", 0, "int64")], "positive")
+    g.node("If", [positive], "answer", then_branch=there, else_branch=other)
+    return g, inputs, outputs
+
+
 def scalar_field(extents, variance):
     """(x, sigma) -> D: a white Wiener filter with a correction by a convolution, which is wrong; for exact kernels."""
     g, ones = Graph(), [1] * len(extents)
@@ -139,11 +158,11 @@ def answers(path, shape, time_shape, dtype, count, time_of):
 
 
 def good(folder, cases):
-    def add(name, made, dtype="float32", fixed=None, tested=False, **facts):
+    def add(name, made, dtype="float32", fixed=None, tested=False, opset=20, **facts):
         g, inputs, outputs = made
         metadata = SCHEME | {"stoq.output": facts["output"], "stoq.time": facts["time"]} | facts.get("more", {})
         path = folder / f"{name}.onnx"
-        g.save(path, inputs, outputs, metadata)
+        g.save(path, inputs, outputs, metadata, opset)
         time_of = {"sigma": lambda s: s, "log sigma": np.log}[facts["time"]]
         found = answers(path, inputs[0][1], inputs[1][1], dtype, fixed or 5, time_of)
         if tested:
@@ -170,6 +189,14 @@ def good(folder, cases):
     add("phi4", scalar_field([4, 4], 0.6), output="denoiser", time="sigma", more={"stoq.action": "phi4 kappa=0.21 lambda=0.022"})
     single = dict(output="denoiser", time="sigma", more={"stoq.extents": "[4,4]"})
     add("vjp_single", dense([4, 4], "float32", True), **single)
+    # Old operators: sums had their axes as an attribute.
+    add("old", dense([4, 4], "float32"), opset=11, **single)
+    # A branch inside, which takes a value of the graph around it.
+    add("branch", branch(dense([4, 4], "float32")), **single)
+    # A value with a name of stoq's own.
+    taken = dense([4, 4], "float32")
+    taken[0].rename("t", "stoq.step.state")
+    add("taken", taken, **single)
     # Weights beside the file.
     model = onnx.load(folder / "rank2.onnx")
     onnx.save(model, folder / "external.onnx", save_as_external_data=True, location="external.data", size_threshold=100)
@@ -185,6 +212,7 @@ def bad(folder, cases):
         cases["bad"][name] = word
 
     refuse("silent", "stoq adopt", convolutions([4, 4]), {})
+    refuse("silent_double", "stoq adopt", dense([4, 4], "float64"), {})
     refuse("no_time", "time input", convolutions([4, 4]), SCHEME | {"stoq.output": "score"})
     refuse("wrong_extents", "do not fit", convolutions([4, 4]), said | {"stoq.extents": "[8,8]"})
     refuse("wrong_components", "components", convolutions([4, 4]), said | {"stoq.components": "3"})

@@ -53,6 +53,12 @@ end
     STOQ_CHANNELS_LAST = 3
 end
 
+@enum Steps::Int32 begin
+    STOQ_STEPS_AUTOMATIC = 0
+    STOQ_STEPS_HOST = 1
+    STOQ_STEPS_DEVICE = 2
+end
+
 @enum Kernel::Int32 begin
     STOQ_KERNEL_PATH = 1
     STOQ_KERNEL_RENOISE = 2
@@ -151,6 +157,7 @@ const stoq_engine_t = Int32
 const stoq_network_output_t = Int32
 const stoq_network_time_t = Int32
 const stoq_channels_t = Int32
+const stoq_steps_t = Int32
 const stoq_kernel_t = Int32
 const stoq_grid_t = Int32
 const stoq_drift_t = Int32
@@ -208,7 +215,7 @@ struct stoq_model_open_options_t
     rank::UInt32
     allow_tf32::UInt32
     batch::UInt32
-    reserved::UInt32
+    steps::stoq_steps_t
     extents::NTuple{4, Csize_t}
     sigma::Cdouble
     contraction::Cdouble

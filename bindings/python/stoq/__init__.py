@@ -43,6 +43,7 @@ from ._library import (
     Size,
     StatisticsMethod,
     Status,
+    Steps,
     Symmetry,
     Time,
     Trace,

@@ -8,7 +8,7 @@ use stoq::action::ActionRecord;
 use stoq::diffusion::Schedule;
 use stoq::kernel::Grid;
 use stoq::lattice::Lattice;
-use stoq::score::onnx_runtime::{Device, OpenOptions, open};
+use stoq::score::onnx_runtime::{Device, OpenOptions, Steps, open};
 use stoq::score::{GaussianScore, MixtureScore, Score, ToyScore};
 use stoq::{Error, Result};
 
@@ -18,6 +18,9 @@ pub struct ScheduleOptions {
     /// Where ONNX Runtime evaluates a model file: cpu, cuda:0 [default: cpu; stoq itself if it wrote the file]
     #[arg(long)]
     device: Option<Device>,
+    /// Who takes the steps between two evaluations there: host, device (a graph around the network), automatic
+    #[arg(long)]
+    steps_by: Option<Steps>,
     /// Noise schedule of an exact score: variance-expanding, variance-preserving or in between [default: ve]
     #[arg(long)]
     schedule: Option<ScheduleName>,
@@ -108,8 +111,9 @@ pub struct Target {
 }
 
 /// A model file, of stoq or exported by another program.
-pub fn load(path: &Path, device: Option<Device>) -> Result<Target> {
-    let opened = open(path, &OpenOptions { device: device.unwrap_or_default(), ..OpenOptions::default() })?;
+pub fn load(path: &Path, options: &ScheduleOptions) -> Result<Target> {
+    let (device, steps) = (options.device.unwrap_or_default(), options.steps_by.unwrap_or_default());
+    let opened = open(path, &OpenOptions { device, steps, ..OpenOptions::default() })?;
     let description = if opened.native().is_some() { "model file" } else { "exported network" };
     Ok(Target { score: opened.score(), record: opened.action(), description })
 }
@@ -126,7 +130,7 @@ pub fn score_for(
         return Ok(score.map(|score| Target { score, record: Some(record.clone()), description: "exact score" }));
     };
     schedule.refuse()?;
-    let target = load(path, schedule.device)?;
+    let target = load(path, schedule)?;
     let (found, components) = (target.score.lattice(), target.score.lattice().components());
     if found.extents() != lattice.extents() {
         return Err(Error::shape("lattice", lattice.extents(), found.extents()));
@@ -163,7 +167,7 @@ impl TargetOptions {
     pub fn components(&self) -> Result<usize> {
         match self.system() {
             Some(system) => self.couplings.record(system)?.components(),
-            None => Ok(load(Path::new(&self.target), self.schedule.device)?.score.lattice().components()),
+            None => Ok(load(Path::new(&self.target), &self.schedule)?.score.lattice().components()),
         }
     }
 
@@ -172,7 +176,7 @@ impl TargetOptions {
         let Some(system) = self.system() else {
             self.couplings.refuse()?;
             self.schedule.refuse()?;
-            let target = load(Path::new(&self.target), self.schedule.device)?;
+            let target = load(Path::new(&self.target), &self.schedule)?;
             let found = target.score.lattice().extents();
             if !extents.is_empty() && extents != found {
                 return Err(Error::shape("lattice", extents, found));

@@ -3,7 +3,7 @@
 use super::common::{Failure, Global, Record, interruption, say};
 use super::data::independent;
 use super::sample::log_partition;
-use super::scores::{Target, load};
+use super::scores::{ScheduleOptions, Target, load};
 use super::system::{Couplings, System, lattice};
 use clap::Args;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ struct Case {
 
 fn cases(options: &Options) -> Result<Vec<Case>> {
     if let Some(path) = &options.model {
-        let target = load(path, None)?;
+        let target = load(path, &ScheduleOptions::default())?;
         let Some(record) = target.record.clone() else {
             let expected = "a model that names a built-in action";
             return Err(Error::invalid("action of the model", "none", expected));

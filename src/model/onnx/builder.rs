@@ -102,6 +102,25 @@ impl GraphBuilder {
         name.to_string()
     }
 
+    /// A constant array in double precision; the same name stands for the same array.
+    #[cfg(feature = "onnxruntime")]
+    pub fn doubles(&mut self, name: &str, dims: &[usize], values: &[f64]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.tensor(name, super::proto::DOUBLE, dims, bytes)
+    }
+
+    /// Nodes so far.
+    #[cfg(feature = "onnxruntime")]
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The nodes and constants so far.
+    #[cfg(feature = "onnxruntime")]
+    pub fn into_parts(self) -> (Vec<NodeProto>, Vec<TensorProto>) {
+        (self.nodes, self.tensors)
+    }
+
     /// The finished graph.
     pub fn finish(self, name: &str, input: Vec<ValueInfoProto>, output: Vec<ValueInfoProto>) -> GraphProto {
         let (node, initializer) = (self.nodes, self.tensors);
@@ -119,12 +138,25 @@ pub fn ints(name: &str, values: Vec<i64>) -> AttributeProto {
     AttributeProto { name: name.to_string(), i: None, ints: values, r#type: ATTRIBUTE_INTS }
 }
 
+/// An extent of its own number.
+pub fn fixed(extent: usize) -> DimensionProto {
+    DimensionProto { dim_value: Some(extent as i64), dim_param: None }
+}
+
+/// An extent that is not fixed.
+pub fn free(name: &str) -> DimensionProto {
+    DimensionProto { dim_value: None, dim_param: Some(name.to_string()) }
+}
+
+/// An input or output.
+pub fn port(name: &str, elem_type: i32, dim: Vec<DimensionProto>) -> ValueInfoProto {
+    let tensor = TensorTypeProto { elem_type, shape: Some(TensorShapeProto { dim }) };
+    let r#type = Some(TypeProto { tensor_type: Some(tensor) });
+    ValueInfoProto { name: name.to_string(), r#type, doc_string: String::new() }
+}
+
 /// A float32 input or output of shape `[batch, dims..]`.
 pub fn batched(name: &str, dims: &[usize], doc_string: &str) -> ValueInfoProto {
-    let batch = DimensionProto { dim_value: None, dim_param: Some("batch".to_string()) };
-    let fixed = dims.iter().map(|&extent| DimensionProto { dim_value: Some(extent as i64), dim_param: None });
-    let shape = TensorShapeProto { dim: std::iter::once(batch).chain(fixed).collect() };
-    let tensor = TensorTypeProto { elem_type: FLOAT, shape: Some(shape) };
-    let r#type = Some(TypeProto { tensor_type: Some(tensor) });
-    ValueInfoProto { name: name.to_string(), r#type, doc_string: doc_string.to_string() }
+    let dims = std::iter::once(free("batch")).chain(dims.iter().map(|&extent| fixed(extent)));
+    ValueInfoProto { doc_string: doc_string.to_string(), ..port(name, FLOAT, dims.collect()) }
 }

@@ -10,11 +10,11 @@
 //! `stoq.metadata` holds the [`super::Metadata`] as JSON, `stoq.hash` the SHA-256 of that text and of
 //! the weights. A program may read, rename or reorder the rest of the file as it likes.
 
-mod builder;
+pub(crate) mod builder;
 mod graph;
 mod keys;
 mod links;
-mod proto;
+pub(crate) mod proto;
 mod read;
 mod weights;
 mod wiener;

@@ -8,6 +8,12 @@ use prost::Message;
 pub const FLOAT: i32 = 1;
 /// Element type of a tensor, `TensorProto.DataType`.
 pub const INT64: i32 = 7;
+/// Element type of a tensor, `TensorProto.DataType`.
+#[cfg(feature = "onnxruntime")]
+pub const FLOAT16: i32 = 10;
+/// Element type of a tensor, `TensorProto.DataType`.
+#[cfg(feature = "onnxruntime")]
+pub const DOUBLE: i32 = 11;
 
 /// `AttributeProto.AttributeType` of a single integer.
 pub const ATTRIBUTE_INT: i32 = 2;

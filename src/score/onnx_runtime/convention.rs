@@ -55,9 +55,19 @@ impl Convention {
         Level { time, input: signal / scale, kept, gain: scale * gain }
     }
 
-    /// The largest noise that the network was made for, with room for rounding.
+    /// Whether the field is part of the denoised field beside the output (`kept` is 1, else 0).
+    pub fn keeps_field(&self) -> bool {
+        self.output != NetworkOutput::Denoiser
+    }
+
+    /// The largest noise that the network was made for.
+    fn end(&self) -> f64 {
+        self.normalisation.scale * self.schedule.noise(crate::diffusion::T_END)
+    }
+
+    /// The same with room for rounding.
     pub fn largest_noise(&self) -> f64 {
-        self.normalisation.scale * self.schedule.noise(crate::diffusion::T_END) * (1.0 + 1e-9)
+        self.end() * (1.0 + 1e-9)
     }
 
     /// The process of the field itself. Without a scale it is that of the network. With one, noise is added to the field
@@ -67,7 +77,7 @@ impl Convention {
             return Ok(self.schedule);
         }
         let useful = crate::score::largest_noise(covariance).max(SMALLEST_END);
-        Schedule::variance_expanding_to(self.largest_noise().clamp(SMALLEST_END, useful))
+        Schedule::variance_expanding_to(self.end().clamp(SMALLEST_END, useful))
     }
 }
 
@@ -77,6 +87,21 @@ const SMALLEST_END: f64 = 1.01;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Noise at the end of the field's process is noise that the network knows, whatever the rounding.
+    #[test]
+    fn the_process_of_a_scaled_field_ends_inside() {
+        for scale in [0.3, 1.7, 40.0] {
+            let convention = Convention {
+                schedule: Schedule::variance_preserving(4.0).unwrap(),
+                output: NetworkOutput::Noise,
+                time: TimeInput::Time,
+                normalisation: Normalisation { scale, shift: 0.0 },
+            };
+            let schedule = convention.schedule_of_field(&[1e6]).unwrap();
+            assert!(schedule.noise(crate::diffusion::T_END) <= convention.largest_noise(), "{scale}");
+        }
+    }
 
     /// All twelve ways to write one Gaussian denoiser down give it back: data of variance c scale^2 around the shift.
     #[test]

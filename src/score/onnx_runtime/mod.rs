@@ -16,6 +16,8 @@ mod keys;
 mod options;
 
 #[cfg(feature = "onnxruntime")]
+mod bound;
+#[cfg(feature = "onnxruntime")]
 mod convention;
 #[cfg(feature = "onnxruntime")]
 mod differential;
@@ -26,19 +28,24 @@ mod network;
 #[cfg(feature = "onnxruntime")]
 mod opening;
 #[cfg(feature = "onnxruntime")]
+mod probe;
+#[cfg(feature = "onnxruntime")]
 mod signature;
+#[cfg(feature = "onnxruntime")]
+mod steps;
 #[cfg(feature = "onnxruntime")]
 mod together;
 
 #[cfg(feature = "onnxruntime")]
 pub use opening::OnnxScore;
-pub use options::{Channels, Declaration, Device, Engine, NetworkOutput, Normalisation, OpenOptions, TimeInput};
+pub use options::{Channels, Declaration, Device, Engine, NetworkOutput, Normalisation, OpenOptions, Steps, TimeInput};
 
 use super::{NativeScore, Score};
 use crate::action::ActionRecord;
 use crate::error::{Error, Result};
 use crate::model::onnx;
 use file::ModelFile;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,6 +75,15 @@ impl Opened {
             Opened::Native(score) => score.model().metadata().action.clone(),
             #[cfg(feature = "onnxruntime")]
             Opened::Exported(score) => score.declaration().action.clone(),
+        }
+    }
+
+    /// What is known of a network that ONNX Runtime evaluates, under names; the entry `steps` is that of the moment.
+    pub fn facts(&self) -> Option<BTreeMap<String, String>> {
+        match self {
+            Opened::Native(_) => None,
+            #[cfg(feature = "onnxruntime")]
+            Opened::Exported(score) => Some(score.facts()),
         }
     }
 
@@ -143,7 +159,8 @@ fn exported(
         device: options.device,
         tf32: options.tf32,
     };
-    let opening = opening::Opening { source: Arc::new(source), declaration, native, batch: options.batch };
+    let opening =
+        opening::Opening { source: Arc::new(source), declaration, native, batch: options.batch, steps: options.steps };
     Ok(Opened::Exported(Arc::new(opening.finish(options.runtime.as_deref(), &file.entries, file.hash)?)))
 }
 

@@ -1,15 +1,14 @@
 //! One session of ONNX Runtime: tensors in, tensors out.
 
+use super::bound::BoundBatch;
 use super::options::{Declaration, Device};
-use super::signature::{Element, Signature};
+use super::signature::Signature;
 use crate::error::{Error, Result};
 use crate::runtime::Runtime;
-use half::f16;
 use ort::ep::CUDA;
 use ort::ep::cuda::ConvAlgorithmSearch;
-use ort::session::{Session, SessionInputValue};
-use ort::value::TensorRef;
-use std::borrow::Cow;
+use ort::session::Session;
+use ort::session::builder::SessionBuilder;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,57 +21,16 @@ pub(super) struct Source {
     pub tf32: bool,
 }
 
-/// Values in the element type of a tensor.
-enum Values {
-    Half(Vec<f16>),
-    Single(Vec<f32>),
-    Double(Vec<f64>),
-}
-
-impl Values {
-    fn new(element: Element) -> Self {
-        match element {
-            Element::Half => Values::Half(vec![]),
-            Element::Single => Values::Single(vec![]),
-            Element::Double => Values::Double(vec![]),
-        }
-    }
-
-    fn fill(&mut self, values: &[f64]) {
-        match self {
-            Values::Half(buffer) => {
-                buffer.clear();
-                buffer.extend(values.iter().map(|&x| f16::from_f64(x)));
-            }
-            Values::Single(buffer) => {
-                buffer.clear();
-                buffer.extend(values.iter().map(|&x| x as f32));
-            }
-            Values::Double(buffer) => {
-                buffer.clear();
-                buffer.extend_from_slice(values);
-            }
-        }
-    }
-
-    /// A tensor on these values: nothing is copied.
-    fn tensor(&self, shape: Vec<usize>) -> ort::Result<SessionInputValue<'_>> {
-        Ok(match self {
-            Values::Half(buffer) => TensorRef::from_array_view((shape, buffer.as_slice()))?.into(),
-            Values::Single(buffer) => TensorRef::from_array_view((shape, buffer.as_slice()))?.into(),
-            Values::Double(buffer) => TensorRef::from_array_view((shape, buffer.as_slice()))?.into(),
-        })
-    }
-}
+/// What ONNX Runtime says of an output that is not of the shape it was given memory for.
+const MOVED_SHAPE: [&str; 2] = ["invalid dimensions for output", "shape verification failed"];
 
 /// A session with its buffers: one user at a time.
 pub(super) struct Network {
+    /// One for every size that was run.
+    batches: Vec<BoundBatch>,
     session: Session,
     signature: Arc<Signature>,
     source: Arc<Source>,
-    field: Values,
-    time: Values,
-    cotangent: Values,
 }
 
 impl Network {
@@ -102,9 +60,7 @@ impl Network {
     }
 
     fn with(session: Session, source: &Arc<Source>, signature: &Arc<Signature>) -> Self {
-        let (field, time) = (Values::new(signature.field.1), Values::new(signature.time.1));
-        let cotangent = Values::new(signature.field.1);
-        Network { session, signature: signature.clone(), source: source.clone(), field, time, cotangent }
+        Network { batches: vec![], session, signature: signature.clone(), source: source.clone() }
     }
 
     /// The output for a batch: `field` and `out` are whole tensors in the order of the graph, `time` holds one number a
@@ -114,10 +70,7 @@ impl Network {
     /// [`Error::ModelFile`] when ONNX Runtime fails on it, or the output has another shape; [`Error::OutOfMemory`];
     /// [`Error::DeviceUnavailable`] when a device stops.
     pub fn run(&mut self, time: &[f64], field: &[f64], out: &mut [f64]) -> Result<()> {
-        let name = self.signature.output.clone();
-        // A graph with a derivative wants its direction even when only the value is asked for.
-        let cotangent = self.signature.adjoint.as_ref().map(|_| field);
-        self.evaluate(time, field, cotangent, &name, out)
+        self.evaluate((time, field, field), false, out)
     }
 
     /// The product of `cotangent` with the derivative of the output, for graphs that have it.
@@ -125,68 +78,55 @@ impl Network {
     /// # Errors
     /// As [`Network::run`].
     pub fn adjoint(&mut self, time: &[f64], field: &[f64], cotangent: &[f64], out: &mut [f64]) -> Result<()> {
-        let Some((_, name)) = self.signature.adjoint.clone() else {
+        if self.signature.adjoint.is_none() {
             return Err(Error::Internal("the graph has no adjoint".into()));
+        }
+        self.evaluate((time, field, cotangent), true, out)
+    }
+
+    fn evaluate(&mut self, given: (&[f64], &[f64], &[f64]), adjoint: bool, out: &mut [f64]) -> Result<()> {
+        let Network { batches, session, signature, source } = self;
+        let batch = given.0.len();
+        let fail = |error: ort::Error| {
+            let said = error.message();
+            if !MOVED_SHAPE.iter().any(|words| said.contains(words)) {
+                return failed(source, &error);
+            }
+            let expected = signature.field_shape(batch);
+            let reason = format!("its output has not the shape of the field, {expected:?} (ONNX Runtime: {said})");
+            Error::ModelFile { file: source.name.clone(), reason }
         };
-        let element = self.signature.field.1;
-        self.evaluate(time, field, Some(cotangent), &(name, element), out)
+        let place = match batches.iter().position(|bound| bound.is_for(batch, adjoint)) {
+            Some(place) => place,
+            None => {
+                batches.push(BoundBatch::new(session, signature, batch, adjoint).map_err(fail)?);
+                batches.len() - 1
+            }
+        };
+        batches[place].run(session, signature, given, out).map_err(fail)
     }
-
-    fn evaluate(
-        &mut self,
-        time: &[f64],
-        field: &[f64],
-        cotangent: Option<&[f64]>,
-        (name, element): &(String, Element),
-        out: &mut [f64],
-    ) -> Result<()> {
-        let Network { session, signature, source, .. } = self;
-        let batch = time.len();
-        let (field_shape, time_shape) = (signature.field_shape(batch), signature.time_shape(batch));
-        self.field.fill(field);
-        self.time.fill(&time[..time_shape.iter().product()]);
-        let fail = |error: ort::Error| failed(source, &error);
-        let mut inputs: Vec<(Cow<str>, SessionInputValue)> = vec![
-            (signature.field.0.as_str().into(), self.field.tensor(field_shape.clone()).map_err(fail)?),
-            (signature.time.0.as_str().into(), self.time.tensor(time_shape).map_err(fail)?),
-        ];
-        if let (Some(cotangent), Some((name, _))) = (cotangent, &signature.adjoint) {
-            self.cotangent.fill(cotangent);
-            inputs.push((name.as_str().into(), self.cotangent.tensor(field_shape.clone()).map_err(fail)?));
-        }
-        let outputs = session.run(inputs).map_err(fail)?;
-        let wrong = |reason: String| Error::ModelFile { file: source.name.clone(), reason };
-        let value = outputs.get(name.as_str()).ok_or_else(|| wrong(format!("no output {name:?} came")))?;
-        let shape: Vec<usize> =
-            value.dtype().tensor_shape().map(|shape| shape.iter().map(|&n| n as usize).collect()).unwrap_or_default();
-        if shape != field_shape {
-            return Err(wrong(format!(
-                "the output {name:?} has shape {shape:?}, expected that of the field, {field_shape:?}"
-            )));
-        }
-        match element {
-            Element::Half => copy(value.try_extract_tensor::<f16>().map_err(fail)?.1, out, |x| x.to_f64()),
-            Element::Single => copy(value.try_extract_tensor::<f32>().map_err(fail)?.1, out, f64::from),
-            Element::Double => copy(value.try_extract_tensor::<f64>().map_err(fail)?.1, out, |x| x),
-        }
-        Ok(())
-    }
-}
-
-fn copy<T: Copy>(from: &[T], to: &mut [f64], convert: impl Fn(T) -> f64) {
-    to.iter_mut().zip(from).for_each(|(to, &from)| *to = convert(from));
 }
 
 /// A session of one thread: batches are split over sessions, so that results cannot depend on the number of threads.
 /// With a place: the whole graph on that device, for one size of batch, or an error.
 fn session(runtime: &Runtime, source: &Source, place: Option<(&Signature, usize)>) -> ort::Result<Session> {
+    let device = if place.is_some() { source.device } else { Device::Cpu };
+    let mut builder = builder(runtime, source, device)?;
+    if let Some((Some(name), batch)) = place.map(|(signature, batch)| (&signature.batch_name, batch)) {
+        builder = builder.with_dimension_override(name, batch as i64)?;
+    }
+    builder.commit_from_memory(&source.bytes)
+}
+
+/// For a session of one thread with what lies beside the file, all of it on `device`.
+pub(super) fn builder(runtime: &Runtime, source: &Source, device: Device) -> ort::Result<SessionBuilder> {
     let builder = Session::builder(runtime.environment())?;
     let builder = builder.with_intra_threads(1)?.with_inter_threads(1)?.with_deterministic_compute(true)?;
     let mut builder = builder.with_log_level(ort::logging::LogLevel::Fatal)?;
     for (name, contents) in &source.external {
         builder = builder.with_external_initializer_file_in_memory(name, contents.clone())?;
     }
-    if let (Device::Cuda(number), Some((signature, batch))) = (source.device, place) {
+    if let Device::Cuda(number) = device {
         // The search for the fastest convolution would choose by a race: another algorithm, other bits.
         let provider = CUDA::default()
             .with_device_id(number as i32)
@@ -194,11 +134,8 @@ fn session(runtime: &Runtime, source: &Source, place: Option<(&Signature, usize)
             .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic);
         builder = builder.with_execution_providers([provider.build().error_on_failure()])?;
         builder = builder.with_disable_cpu_fallback()?;
-        if let Some(name) = &signature.batch_name {
-            builder = builder.with_dimension_override(name, batch as i64)?;
-        }
     }
-    builder.commit_from_memory(&source.bytes)
+    Ok(builder)
 }
 
 /// A file that ONNX Runtime does not take.
@@ -222,10 +159,10 @@ fn refused(file: &str, minor: u32, error: &ort::Error) -> Error {
 }
 
 /// A failure of a session that had been opened on the processor: of memory, of the device, or of the graph on this batch.
-fn failed(source: &Source, error: &ort::Error) -> Error {
+pub(super) fn failed(source: &Source, error: &ort::Error) -> Error {
     let said = error.message();
     let lower = said.to_lowercase();
-    if ["failed to allocate", "out of memory", "bad_alloc"].iter().any(|word| lower.contains(word)) {
+    if ["failed to allocate", "out of memory", "bad_alloc", "alloc_failed"].iter().any(|word| lower.contains(word)) {
         return Error::OutOfMemory {
             bytes: source.bytes.len(),
             purpose: "a network on ONNX Runtime (its file's size, at least)",

@@ -2,27 +2,26 @@
 
 use super::convention::Convention;
 use super::differential::NetworkDifferential;
-use super::evaluator::{NetworkEvaluator, Worker};
+use super::evaluator::NetworkEvaluator;
 use super::keys::{self, TestVector};
 use super::network::{Network, Source};
-use super::options::{Declaration, Device, NetworkOutput, Normalisation, TimeInput};
+use super::options::{Declaration, Device, NetworkOutput, Normalisation, Steps, TimeInput};
+use super::probe::{Probe, batch_of_device, seconds};
 use super::signature::{Element, Signature, TimeShape};
+use super::steps::{StepSession, StepSupply, StepWalker};
 use super::together::Together;
 use crate::diffusion::{Posterior, Schedule, ZeroMode};
 use crate::error::{Error, Result};
 use crate::fourier::momentum_classes;
 use crate::lattice::Lattice;
-use crate::rng::{Purpose, Stream};
 use crate::runtime::Runtime;
-use crate::score::{Differential, Evaluator, GaussianScore, NativeScore, Score, largest_noise};
+use crate::score::{Differential, Evaluator, GaussianScore, NativeScore, ReverseStep, Score, Walker};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Fields of a batch on the processor: beyond, the buffers of a network outgrow the cache.
 const BATCH_ON_CPU: usize = 16;
-/// Fields of a batch on a device.
-const BATCH_ON_DEVICE: usize = 64;
 
 /// A network on ONNX Runtime, ready for evaluation.
 ///
@@ -39,6 +38,7 @@ pub struct OnnxScore {
     together: Together,
     /// Networks that no evaluator uses: one is there from the opening.
     idle: Mutex<Vec<Network>>,
+    steps: StepSupply,
     fingerprint: u64,
 }
 
@@ -94,6 +94,7 @@ impl OnnxScore {
         facts.insert("element".into(), element.into());
         let derivatives = if self.has_adjoint() { "exported" } else { "central differences" };
         facts.insert("derivatives".into(), derivatives.into());
+        facts.insert("steps".into(), self.steps.description());
         facts
     }
 
@@ -103,6 +104,10 @@ impl OnnxScore {
 
     pub(super) fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    pub(super) fn source(&self) -> &Arc<Source> {
+        &self.source
     }
 
     pub(super) fn together(&self) -> &Together {
@@ -121,6 +126,16 @@ impl OnnxScore {
     /// Gives it back.
     pub(super) fn give_back(&self, network: Network) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(network);
+    }
+
+    /// A graph of steps for `count` fields that nobody uses.
+    pub(super) fn take_steps(&self, count: usize, coloured: bool) -> Result<StepSession> {
+        self.steps.take(self, count, coloured)
+    }
+
+    /// Gives it back.
+    pub(super) fn give_back_steps(&self, coloured: bool, session: StepSession) {
+        self.steps.give_back(coloured, session);
     }
 }
 
@@ -167,6 +182,22 @@ impl Score for OnnxScore {
         Ok(Box::new(NetworkEvaluator::new(self, threads)?))
     }
 
+    /// With [`Steps::Device`], or on a device, a graph around the network takes the steps: of one covariance for all states that is
+    /// symmetric under reflections, at noise that the network knows. Why not, [`OnnxScore::facts`] say.
+    fn walker(self: Arc<Self>, steps: &[ReverseStep], batch: usize, threads: usize) -> Result<Option<Box<dyn Walker>>> {
+        if !self.steps.is_wanted() || steps.is_empty() {
+            return Ok(None);
+        }
+        if let Some(reason) = StepSupply::unsuitable(&self, steps) {
+            self.steps.refuse(reason);
+            return Ok(None);
+        }
+        match StepWalker::new(self.clone(), steps, batch, threads) {
+            Ok(walker) => Ok(Some(Box::new(walker))),
+            Err(error) => self.steps.failed(error).map(|()| None),
+        }
+    }
+
     /// Products with the transposed derivative if the graph has them and as many directions are asked for as the
     /// field has values. Else central differences D' v = (D(x + h v) - D(x - h v)) / 2h with their step and
     /// their error are those of `differential.rs`: some 4e-5 relative in single precision, 2e-10 in double.
@@ -186,12 +217,13 @@ pub(super) struct Opening {
     pub native: Option<Arc<NativeScore>>,
     /// Most fields of a batch; 0: the default.
     pub batch: usize,
+    pub steps: Steps,
 }
 
 impl Opening {
     /// Loads the graph and checks it.
     pub fn finish(self, library: Option<&Path>, entries: &BTreeMap<String, String>, hash: u32) -> Result<OnnxScore> {
-        let Opening { source, mut declaration, native, batch } = self;
+        let Opening { source, mut declaration, native, batch, steps } = self;
         let fail = |reason: String| Error::ModelFile { file: source.name.clone(), reason };
         if let Some(native) = &native {
             declaration.components = Some(native.lattice().components());
@@ -211,8 +243,16 @@ impl Opening {
                 Arc::new(GaussianScore::new(signature.lattice.clone(), schedule, covariance)?)
             }
         };
-        let default = if source.device == Device::Cpu { BATCH_ON_CPU } else { BATCH_ON_DEVICE };
-        let most = signature.batch.unwrap_or(if batch == 0 { default } else { batch }).min(1 << 16);
+        let most = match (signature.batch, batch, source.device) {
+            (Some(fixed), ..) => fixed,
+            (None, 0, Device::Cpu) => BATCH_ON_CPU,
+            (None, 0, _) => batch_of_device(|size| {
+                let mut network = Network::another(&runtime, &source, &signature, size)?;
+                seconds(&mut network, &signature, &convention, size)
+            })?,
+            (None, given, _) => given,
+        };
+        let most = most.min(1 << 16);
         if source.device != Device::Cpu {
             network = Network::another(&runtime, &source, &signature, most)?;
         }
@@ -226,9 +266,25 @@ impl Opening {
         let what = (runtime.minor(), source.device, source.tf32, &together);
         about.update(format!("{declaration:?} {what:?}").as_bytes());
         gaussian.covariance().iter().for_each(|value| about.update(&value.to_le_bytes()));
+        let steps = StepSupply::new(steps, &source, &signature, &convention)?;
+        if steps.is_wanted() {
+            // Other rounding.
+            about.update(b"steps by a graph");
+        }
         let fingerprint = u64::from(hash) << 32 | u64::from(about.finalize());
         let idle = Mutex::new(vec![network]);
-        Ok(OnnxScore { runtime, source, signature, convention, declaration, gaussian, together, idle, fingerprint })
+        Ok(OnnxScore {
+            runtime,
+            source,
+            signature,
+            convention,
+            declaration,
+            gaussian,
+            together,
+            idle,
+            steps,
+            fingerprint,
+        })
     }
 }
 
@@ -306,56 +362,4 @@ fn replay(network: &mut Network, signature: &Signature, test: &TestVector) -> Re
         off / largest,
         test.tolerance
     ))
-}
-
-/// Random fields of all noise levels, for the checks of an opening.
-struct Probe<'a> {
-    gaussian: &'a dyn Score,
-    convention: &'a Convention,
-    signature: &'a Signature,
-    most: usize,
-}
-
-impl Probe<'_> {
-    fn run(&self, network: &mut Network, device: Device) -> Result<Together> {
-        let (lattice, count) = (&self.signature.lattice, self.most.max(2));
-        let values = lattice.values();
-        let (covariance, least) = (self.gaussian.covariance(), self.gaussian.smallest_noise());
-        let most = self.convention.largest_noise().min(largest_noise(covariance)).max(least);
-        let common = matches!(self.signature.time_shape, TimeShape::Common(_));
-        let noise: Vec<f64> = (0..count)
-            .map(|index| least * libm::pow(most / least, if common { 0.5 } else { index as f64 / (count - 1) as f64 }))
-            .collect();
-        let mut fields = vec![0.0; count * values];
-        Stream::new(1, 0, 0)?.normals(Purpose::Diagnostic, 0, &mut fields);
-        let width = (covariance.iter().sum::<f64>() / covariance.len() as f64).sqrt();
-        for (field, noise) in fields.chunks_exact_mut(values).zip(&noise) {
-            let scale = (width * width + noise * noise).sqrt();
-            field.iter_mut().for_each(|x| *x = self.convention.normalisation.shift + scale * *x);
-        }
-        let mut worker = Worker::default();
-        let mut run = |numbers: &[usize]| -> Result<Vec<f64>> {
-            let chosen: Vec<f64> =
-                numbers.iter().flat_map(|&n| &fields[n * values..(n + 1) * values]).copied().collect();
-            let noise: Vec<f64> = numbers.iter().map(|&n| noise[n]).collect();
-            let mut denoised = vec![0.0; chosen.len()];
-            worker.batch(network, self.convention, self.signature, (&noise, &chosen), noise.len(), &mut denoised)?;
-            match denoised.iter().position(|value| !value.is_finite()) {
-                None => Ok(denoised),
-                Some(index) => Err(Error::Internal(format!(
-                    "the network returns {} at the noise level {:.4} (relative to the signal) on white noise of the scale \
-                     of the data; are scheme, output and time input as said?",
-                    denoised[index],
-                    noise[index / values]
-                ))),
-            }
-        };
-        match self.signature.batch {
-            Some(1) => run(&[0]).and_then(|_| Together::find(1, &mut run)),
-            Some(size) => Together::fixed(size, run),
-            // A device has its graph for one size.
-            None if device != Device::Cpu => Together::fixed(self.most, run),
-            None => run(&[0, 1]).and_then(|_| Together::find(self.most, &mut run)),
-        }
-    }
 }

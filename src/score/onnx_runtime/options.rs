@@ -115,6 +115,14 @@ impl std::fmt::Display for Device {
     }
 }
 
+impl std::str::FromStr for Steps {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Steps::from_name(text).ok_or_else(|| Error::invalid("steps", text, &Steps::NAMES.join(", ")))
+    }
+}
+
 impl std::str::FromStr for Device {
     type Err = Error;
 
@@ -129,6 +137,21 @@ impl std::str::FromStr for Device {
     }
 }
 
+/// Who takes the Gaussian steps of the backward process ([`crate::score::ReverseStep`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Steps {
+    /// `Device` on a device, if the network can be wrapped, else `Host`.
+    #[default]
+    Automatic,
+    /// stoq between two evaluations of the network.
+    Host,
+    /// ONNX Runtime, by a graph that stoq writes around the network: the state stays where the network is. Steps that depend on
+    /// the state in other ways than by the denoised field are taken by the host all the same.
+    Device,
+}
+
+names!(Steps, Steps::Automatic => "automatic", Steps::Host => "host", Steps::Device => "device");
+
 /// How to open a model file. What the file says itself need not be said again; where both speak they must agree.
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
@@ -141,9 +164,13 @@ pub struct OpenOptions {
     /// Allow TF32 on a CUDA device: products rounded to 10 bits. Off by default. A kernel stays exact with it, for both
     /// directions evaluate the same function; its acceptance may fall by what the rounding adds to Var(log w).
     pub tf32: bool,
-    /// Most fields that ONNX Runtime evaluates together; 0: 16 on the CPU, 64 on a device. A file whose batch is
-    /// fixed has its own.
+    /// Most fields that ONNX Runtime evaluates together; 0: 16 on the CPU, and on a device what is found by trying, 64 to
+    /// 1024 as long as a field gets cheaper by it and the device holds it. Chains that are saved should say a size there: what is
+    /// found may differ the next time, and a chain goes on only with the size that it had. A file whose batch is fixed has
+    /// its own.
     pub batch: usize,
+    /// Who takes the steps of the backward process. Samples of either agree up to the rounding of the network's arithmetic.
+    pub steps: Steps,
     /// What the file does not say.
     pub declaration: Declaration,
 }

@@ -90,6 +90,12 @@ impl Together {
         }
     }
 
+    /// A batch in which all fields count: the least that holds `count`, else the largest; none where places differ.
+    pub fn common_size(&self, count: usize) -> Option<usize> {
+        let least = self.sizes.iter().copied().find(|&size| size >= count);
+        least.or(self.sizes.last().copied()).filter(|&size| size > self.sizes[0] || self.used == size)
+    }
+
     /// The largest batch.
     pub fn largest(&self) -> usize {
         self.sizes.last().copied().unwrap_or(1)
