@@ -36,7 +36,7 @@ pub(super) fn batch_of_device(mut seconds: impl FnMut(usize) -> Result<f64>) -> 
                 {
                     return Ok(good);
                 }
-                if size < FIRST || size >= LAST {
+                if !(FIRST..LAST).contains(&size) {
                     return Ok(size);
                 }
                 (best, size) = (Some((size, share)), 2 * size);

@@ -150,7 +150,7 @@ impl Step<'_> {
     }
 
     /// (batch, values) with the components in front to the order of the network.
-    fn to_network(&mut self, x: &str, output: &str) {
+    fn lay_out_input(&mut self, x: &str, output: &str) {
         let (lattice, shape) = (&self.signature.lattice, self.signature.field_shape(self.batch));
         let x = match self.signature.channels {
             Channels::Last if lattice.components() > 1 => {
@@ -163,8 +163,8 @@ impl Step<'_> {
         self.cast(&shaped, self.signature.field.1, output);
     }
 
-    /// The inverse of [`Step::to_network`].
-    fn from_network(&mut self, x: &str) -> String {
+    /// The inverse of [`Step::lay_out_input`].
+    fn flatten_output(&mut self, x: &str) -> String {
         let lattice = &self.signature.lattice;
         let cast = self.node_with("Cast", &[x], "output.double", vec![int("to", i64::from(DOUBLE))]);
         let x = match self.signature.channels {
@@ -189,7 +189,7 @@ impl Step<'_> {
         let input = self.column(Column::Input, "input.factor");
         let input = self.node("Mul", &[&u, &input], "input");
         let (field, time) = (self.signature.field.0.clone(), self.signature.time.clone());
-        self.to_network(&input, &field);
+        self.lay_out_input(&input, &field);
         if let Some((cotangent, _)) = self.signature.adjoint.clone() {
             // The derivative is not asked for, but its direction may be.
             self.builder.node("Identity", &[&field], &cotangent, vec![]);
@@ -209,7 +209,7 @@ impl Step<'_> {
 
     /// Everything behind the output of the network.
     fn after(&mut self, u: &str, coloured: bool) {
-        let output = self.from_network(&self.signature.output.0.clone());
+        let output = self.flatten_output(&self.signature.output.0.clone());
         let gain = self.column(Column::Gain, "gain");
         let mut denoised = self.node("Mul", &[&output, &gain], "gained");
         if self.convention.keeps_field() {
