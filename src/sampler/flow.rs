@@ -11,9 +11,12 @@
 //! flow ends at n = 0, where it stands still. Its variable is u with n = scale sinh(u), du = dn /
 //! sqrt(scale^2 + n^2): linear below the narrowest mode of the data, logarithmic above.
 
+use super::ode;
+use crate::error::Result;
 use crate::fourier::LatticeFourier;
 use crate::lattice::Lattice;
-use crate::score::wiener_filter;
+use crate::score::{Evaluator, Score, wiener_filter};
+use std::sync::Arc;
 
 /// Coordinates of the flow and the memory to change between them.
 pub(super) struct FlowCoordinates {
@@ -102,4 +105,40 @@ impl FlowCoordinates {
 pub(super) fn log_standard_normal(white: &[f64]) -> f64 {
     let square: f64 = white.iter().map(|w| w * w).sum();
     -0.5 * (square + white.len() as f64 * libm::log(std::f64::consts::TAU))
+}
+
+/// What follows the flow on one thread.
+pub(super) struct FlowWorker {
+    evaluator: Box<dyn Evaluator>,
+    coordinates: FlowCoordinates,
+    field: Vec<f64>,
+    denoised: Vec<f64>,
+}
+
+impl FlowWorker {
+    pub fn new(score: &Arc<dyn Score>, coordinates: FlowCoordinates) -> Result<Self> {
+        let values = score.lattice().values();
+        let evaluator = score.clone().evaluator(1)?;
+        Ok(FlowWorker { evaluator, coordinates, field: vec![0.0; values], denoised: vec![0.0; values] })
+    }
+
+    /// Carries white noise w at noise `from` to y at noise `to`.
+    pub fn follow(&mut self, (from, to): (f64, f64), tolerance: f64, field: &mut [f64]) -> Result<()> {
+        let ends = (self.coordinates.variable(from), self.coordinates.variable(to));
+        let mut state = field.to_vec();
+        let mut velocity = |u: f64, white: &[f64], out: &mut [f64]| {
+            let noise = self.coordinates.noise(u);
+            if noise <= 0.0 {
+                out.fill(0.0);
+                return Ok(());
+            }
+            self.coordinates.colour(noise, white, &mut self.field);
+            self.evaluator.denoise(&[noise], &self.field, &mut self.denoised)?;
+            self.coordinates.velocity(noise, &self.field, &mut self.denoised, out);
+            Ok(())
+        };
+        ode::integrate(&mut velocity, ends, &mut state, tolerance)?;
+        self.coordinates.colour(to, &state, field);
+        Ok(())
+    }
 }

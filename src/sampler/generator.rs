@@ -2,16 +2,15 @@
 //! and of the steps, not exp(-S)/Z. Where a log weight exists, reweighting
 //! ([`crate::analysis::reweighted_mean`]) or the exact kernels of [`crate::kernel`] correct it.
 
-use super::flow::{FlowCoordinates, log_standard_normal};
+use super::flow::{FlowCoordinates, FlowWorker, log_standard_normal};
 use super::gaussian_step::GaussianStep;
 use super::langevin::{self, Denoiser, MetropolisTail};
-use super::ode;
 use crate::action::Action;
 use crate::diffusion::Schedule;
 use crate::error::{Error, Result, require_length};
 use crate::kernel::{PathProcess, uniform_angles};
 use crate::rng::{MAX_LEVEL, Purpose, Stream};
-use crate::score::{Evaluator, ReverseStep, Score, Team, Walker};
+use crate::score::{ReverseStep, Score, Team, Walker};
 use std::sync::Arc;
 
 pub use super::langevin::LangevinStep;
@@ -101,14 +100,6 @@ pub struct Generator {
     white: Vec<f64>,
     tail_moves: u64,
     tail_accepted: u64,
-}
-
-/// What follows the flow on one thread.
-struct FlowWorker {
-    evaluator: Box<dyn Evaluator>,
-    coordinates: FlowCoordinates,
-    field: Vec<f64>,
-    denoised: Vec<f64>,
 }
 
 /// Refuses times that do not ascend within (0, 1].
@@ -336,34 +327,6 @@ impl Generator {
                 fields.copy_from_slice(denoised);
             }
         }
-        Ok(())
-    }
-}
-
-impl FlowWorker {
-    fn new(score: &Arc<dyn Score>, coordinates: FlowCoordinates) -> Result<Self> {
-        let values = score.lattice().values();
-        let evaluator = score.clone().evaluator(1)?;
-        Ok(FlowWorker { evaluator, coordinates, field: vec![0.0; values], denoised: vec![0.0; values] })
-    }
-
-    /// Carries white noise w at noise `from` to y at noise `to`.
-    fn follow(&mut self, (from, to): (f64, f64), tolerance: f64, field: &mut [f64]) -> Result<()> {
-        let ends = (self.coordinates.variable(from), self.coordinates.variable(to));
-        let mut state = field.to_vec();
-        let mut velocity = |u: f64, white: &[f64], out: &mut [f64]| {
-            let noise = self.coordinates.noise(u);
-            if noise <= 0.0 {
-                out.fill(0.0);
-                return Ok(());
-            }
-            self.coordinates.colour(noise, white, &mut self.field);
-            self.evaluator.denoise(&[noise], &self.field, &mut self.denoised)?;
-            self.coordinates.velocity(noise, &self.field, &mut self.denoised, out);
-            Ok(())
-        };
-        ode::integrate(&mut velocity, ends, &mut state, tolerance)?;
-        self.coordinates.colour(to, &state, field);
         Ok(())
     }
 }

@@ -47,11 +47,6 @@ impl StepWalker {
         Ok(StepWalker { score, session: Some(session), coloured, steps: steps.len(), values, team, workers })
     }
 
-    /// The session, while there is one.
-    fn session(&mut self) -> Result<&mut StepSession> {
-        self.session.as_mut().ok_or_else(|| Error::Internal("the session of the steps is gone".into()))
-    }
-
     fn require(&self, count: usize, fields: usize, steps: &Range<usize>) -> Result<()> {
         require_length("fields", fields, count * self.values)?;
         match steps.end <= self.steps {
@@ -68,7 +63,8 @@ impl StepWalker {
         log_ratios: &mut [f64],
     ) -> Result<()> {
         let values = self.values;
-        let StepWalker { session: Some(session), team, workers, .. } = self else { return Ok(()) };
+        let StepWalker { session, team, workers, .. } = self;
+        let session = present(session)?;
         let (state, ratio) = session.start();
         fill(state, fields);
         fill(ratio, log_ratios);
@@ -90,6 +86,11 @@ impl StepWalker {
         log_ratios.copy_from_slice(&ratio[..log_ratios.len()]);
         Ok(())
     }
+}
+
+/// The session, while there is one.
+fn present(session: &mut Option<StepSession>) -> Result<&mut StepSession> {
+    session.as_mut().ok_or_else(|| Error::Internal("the session of the steps is gone".into()))
 }
 
 /// Whether some step has a deviation for every momentum.
@@ -117,7 +118,7 @@ impl Walker for StepWalker {
         if steps.is_empty() {
             return Ok(());
         }
-        let (batch, values) = (self.session()?.batch(), self.values);
+        let (batch, values) = (present(&mut self.session)?.batch(), self.values);
         let parts = streams.chunks(batch).zip(fields.chunks_mut(batch * values)).zip(log_ratios.chunks_mut(batch));
         for ((streams, fields), log_ratios) in parts {
             self.walk_batch(steps.clone(), streams, fields, log_ratios)?;
@@ -130,7 +131,7 @@ impl Walker for StepWalker {
         self.require(steps.len(), fields.len(), &(0..end))?;
         require_length("denoised fields", denoised.len(), fields.len())?;
         let (values, common) = (self.values, matches!(self.score.signature().time_shape, TimeShape::Common(_)));
-        let session = self.session()?;
+        let session = present(&mut self.session)?;
         let (batch, mut start) = (session.batch(), 0);
         while start < steps.len() {
             // A network that takes one noise level gets fields of one level.
