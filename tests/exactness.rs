@@ -270,7 +270,7 @@ fn a_faulty_decision_is_seen() {
         (Kernel::Path, true, Decision::StalePath),
     ];
     for (kernel, hmc, decision) in faults {
-        let found = find(kernel, hmc, decision, 90_000);
+        let found = find(kernel, hmc, decision, 120_000);
         assert!(found.largest_z() > 8.0, "{kernel:?}, hmc {hmc}, {decision:?} goes unnoticed: {:?}", found.z);
     }
 }

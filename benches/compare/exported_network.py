@@ -121,7 +121,7 @@ def part_overhead(folder):
         if peer:
             runs["c"] = peer
         seconds = {name: [] for name in runs}
-        for turn in range(25):
+        for turn in range(150):
             for name, run in runs.items():
                 taken = run()
                 if turn >= 3:

@@ -1,27 +1,43 @@
 //! Nearest-neighbour operators on a periodic lattice, diag(d) - coupling * (sum over neighbours), and their exact
-//! factors: the precision of the clean field given a noisy one, whose diagonal follows the curvature of the action.
-//!
-//! The factor is a Cholesky factor within a band. Ordering the longest axis 0, n-1, 1, n-2, .. brings its periodic
-//! neighbours within two layers, so the band is two layers wide. The arithmetic is written out in a fixed order and
-//! not left to a library, for a chain must have the same bits on all machines.
+//! factors (`factor.rs`): the precision of the clean field given a noisy one, whose diagonal follows the curvature of the action.
 
+use super::dissection::Dissection;
+use super::factor::Factor;
 use crate::lattice::Lattice;
-
-/// Most multiplications of one factorisation: beyond (64 x 64 is within) the precision is not followed site by site.
-const MOST_WORK: usize = 1 << 27;
+use std::sync::Arc;
 
 /// The lattice as the operators see it.
 #[derive(Clone, Debug)]
 pub struct Neighbours {
-    /// Place in the ordering of every site.
-    place: Vec<u32>,
-    /// Pairs of places (row > column) that are neighbours, once for each bond.
-    bonds: Vec<(u32, u32)>,
-    /// Rows below the diagonal.
-    band: usize,
+    dissection: Arc<Dissection>,
+    /// Where the diagonal stands in a factor, by place.
+    own: Vec<usize>,
+    bonds: Vec<Bond>,
     axes: usize,
     /// p^2-hat of every momentum.
     momenta: Vec<f64>,
+}
+
+/// Two neighbours, by place (row >= column), and where a factor has their number.
+#[derive(Clone, Debug)]
+struct Bond {
+    row: u32,
+    column: u32,
+    index: usize,
+}
+
+/// The sites one step from `site`, forward and backward along every axis; on short axes some of them are the same.
+pub(super) fn neighbours(lattice: &Lattice, site: usize) -> Vec<usize> {
+    let x = lattice.coordinates(site);
+    let mut found = vec![];
+    for (axis, &extent) in lattice.extents().iter().enumerate() {
+        for step in [1, extent - 1] {
+            let mut next = x.clone();
+            next[axis] = (x[axis] + step) % extent;
+            found.push(lattice.index(&next));
+        }
+    }
+    found
 }
 
 /// The operator mass + coupling p^2-hat: the precision of the clean field where the curvature of the action is its mean.
@@ -57,50 +73,28 @@ impl Stiffness {
     }
 }
 
-/// Lower Cholesky factor L of an operator, and room for one.
-#[derive(Clone, Debug, Default)]
-pub struct Factor {
-    /// Column by column, from the diagonal down.
-    columns: Vec<f64>,
-    sites: usize,
-    band: usize,
-}
-
 impl Neighbours {
     /// The sites of `lattice`, or none where a factorisation would take longer than the networks that it serves.
     pub fn new(lattice: &Lattice) -> Option<Self> {
-        let (extents, sites) = (lattice.extents(), lattice.sites());
-        let longest = (0..extents.len()).max_by_key(|&axis| (extents[axis], extents.len() - axis))?;
-        let layer = sites / extents[longest];
-        let band = (2 * layer).min(sites.saturating_sub(1));
-        if sites.checked_mul(band * band)? > MOST_WORK {
-            return None;
-        }
-        let place = |site: usize| {
-            let x = lattice.coordinates(site);
-            let (along, n) = (x[longest], extents[longest]);
-            let folded = if 2 * along < n { 2 * along } else { 2 * (n - 1 - along) + 1 };
-            let others = (0..extents.len()).filter(|&axis| axis != longest);
-            (folded * layer + others.fold(0, |index, axis| index * extents[axis] + x[axis])) as u32
-        };
-        let place: Vec<u32> = (0..sites).map(place).collect();
+        let dissection = Dissection::new(lattice, |site| neighbours(lattice, site))?;
+        let own = (0..lattice.sites()).map(|place| dissection.index(place, place)).collect();
         let mut bonds = vec![];
-        for site in 0..sites {
-            let x = lattice.coordinates(site);
-            for axis in 0..extents.len() {
-                let mut next = x.clone();
-                next[axis] = (x[axis] + 1) % extents[axis];
-                let (a, b) = (place[site], place[lattice.index(&next)]);
-                bonds.push((a.max(b), a.min(b)));
+        for site in 0..lattice.sites() {
+            // One of the two directions.
+            for next in neighbours(lattice, site).into_iter().step_by(2) {
+                let (a, b) = (dissection.place[site], dissection.place[next]);
+                let (row, column) = (a.max(b), a.min(b));
+                bonds.push(Bond { row, column, index: dissection.index(row as usize, column as usize) });
             }
         }
         let momenta = crate::fourier::lattice_momenta(lattice);
-        Some(Neighbours { place, bonds, band, axes: extents.len(), momenta })
+        let axes = lattice.rank();
+        Some(Neighbours { dissection: Arc::new(dissection), own, bonds, axes, momenta })
     }
 
     /// Sites.
     pub fn sites(&self) -> usize {
-        self.place.len()
+        self.own.len()
     }
 
     /// p^2-hat of every momentum.
@@ -110,21 +104,21 @@ impl Neighbours {
 
     /// Brings a field into the ordering of the factors.
     pub fn order(&self, field: &[f64], ordered: &mut [f64]) {
-        self.place.iter().zip(field).for_each(|(&place, &value)| ordered[place as usize] = value);
+        self.dissection.place.iter().zip(field).for_each(|(&place, &value)| ordered[place as usize] = value);
     }
 
     /// Brings it back.
     pub fn restore(&self, ordered: &[f64], field: &mut [f64]) {
-        self.place.iter().zip(field).for_each(|(&place, value)| *value = ordered[place as usize]);
+        self.dissection.place.iter().zip(field).for_each(|(&place, value)| *value = ordered[place as usize]);
     }
 
     /// out = A field for A = diag(`diagonal`) + coupling * (2 axes - sum over neighbours), all ordered.
     pub fn multiply(&self, diagonal: &[f64], coupling: f64, field: &[f64], out: &mut [f64]) {
         let own = 2.0 * self.axes as f64 * coupling;
         out.iter_mut().zip(diagonal.iter().zip(field)).for_each(|(out, (d, x))| *out = (d + own) * x);
-        for &(a, b) in &self.bonds {
-            out[a as usize] -= coupling * field[b as usize];
-            out[b as usize] -= coupling * field[a as usize];
+        for &Bond { row, column, .. } in &self.bonds {
+            out[row as usize] -= coupling * field[column as usize];
+            out[column as usize] -= coupling * field[row as usize];
         }
     }
 
@@ -136,88 +130,26 @@ impl Neighbours {
         (scale, shift): (f64, f64),
         factor: &mut Factor,
     ) -> f64 {
-        let (sites, width) = (self.sites(), self.band + 1);
-        factor.sites = sites;
-        factor.band = self.band;
-        factor.columns.clear();
-        factor.columns.resize(sites * width, 0.0);
-        let own = 2.0 * self.axes as f64 * coupling;
-        for (column, &d) in factor.columns.chunks_exact_mut(width).zip(diagonal) {
-            column[0] = scale * (d + own) + shift;
-        }
-        for &(row, column) in &self.bonds {
-            // On an axis of one site the neighbour is the site itself, twice.
-            let change = if row == column { 2.0 * scale * coupling } else { scale * coupling };
-            factor.columns[column as usize * width + (row - column) as usize] -= change;
-        }
+        self.set_operator((diagonal, coupling), (scale, shift), factor);
         factor.eliminate()
     }
-}
 
-impl Factor {
-    fn eliminate(&mut self) -> f64 {
-        let width = self.band + 1;
-        let mut product = crate::diffusion::LogProduct::default();
-        for j in 0..self.sites {
-            let (done, rest) = self.columns.split_at_mut((j + 1) * width);
-            let column = &mut done[j * width..];
-            let reach = self.band.min(self.sites - 1 - j);
-            let root = column[0].max(f64::MIN_POSITIVE).sqrt();
-            product.multiply(root);
-            column[0] = root;
-            let inverse = 1.0 / root;
-            column[1..=reach].iter_mut().for_each(|value| *value *= inverse);
-            for k in 1..=reach {
-                let share = column[k];
-                if share != 0.0 {
-                    let target = &mut rest[(k - 1) * width..][..=reach - k];
-                    target.iter_mut().zip(&column[k..=reach]).for_each(|(a, &b)| *a -= share * b);
-                }
-            }
+    /// Puts the operator itself where its factor will be.
+    pub(super) fn set_operator(
+        &self,
+        (diagonal, coupling): (&[f64], f64),
+        (scale, shift): (f64, f64),
+        factor: &mut Factor,
+    ) {
+        let numbers = factor.cleared(&self.dissection);
+        let own = 2.0 * self.axes as f64 * coupling;
+        for (&index, &d) in self.own.iter().zip(diagonal) {
+            numbers[index] = scale * (d + own) + shift;
         }
-        product.log()
-    }
-
-    /// x -> L^-T x.
-    pub fn solve_transposed(&self, x: &mut [f64]) {
-        let width = self.band + 1;
-        for j in (0..self.sites).rev() {
-            let reach = self.band.min(self.sites - 1 - j);
-            let column = &self.columns[j * width..=j * width + reach];
-            let sum: f64 = column[1..].iter().zip(&x[j + 1..]).map(|(l, x)| l * x).sum();
-            x[j] = (x[j] - sum) / column[0];
+        for &Bond { row, column, index } in &self.bonds {
+            // On an axis of one site the neighbour is the site itself, twice.
+            numbers[index] -= if row == column { 2.0 * scale * coupling } else { scale * coupling };
         }
-    }
-
-    /// x -> (L L^T)^-1 x.
-    pub fn solve(&self, x: &mut [f64]) {
-        let width = self.band + 1;
-        for j in 0..self.sites {
-            let reach = self.band.min(self.sites - 1 - j);
-            let column = &self.columns[j * width..=j * width + reach];
-            let value = x[j] / column[0];
-            x[j] = value;
-            x[j + 1..=j + reach].iter_mut().zip(&column[1..]).for_each(|(x, l)| *x -= l * value);
-        }
-        self.solve_transposed(x);
-    }
-
-    /// The diagonal of (L L^T)^-1 (Takahashi, Fagan and Chin 1973: the inverse within the band needs no more of it).
-    pub fn inverse_diagonal(&self) -> Vec<f64> {
-        let width = self.band + 1;
-        let mut inverse = vec![0.0; self.columns.len()];
-        for j in (0..self.sites).rev() {
-            let reach = self.band.min(self.sites - 1 - j);
-            let column = &self.columns[j * width..=j * width + reach];
-            let at = |inverse: &[f64], a: usize, b: usize| inverse[a.min(b) * width + a.abs_diff(b)];
-            for i in (0..=reach).rev() {
-                let others = 1..=reach;
-                let sum: f64 = others.map(|k| column[k] * at(&inverse, j + k, j + i)).sum();
-                let own = if i == 0 { 1.0 / column[0] } else { 0.0 };
-                inverse[j * width + i] = (own - sum) / column[0];
-            }
-        }
-        inverse.iter().step_by(width).copied().collect()
     }
 }
 
@@ -315,11 +247,5 @@ mod tests {
                 assert!((product - unit[j]).abs() < 1e-12);
             }
         }
-    }
-
-    #[test]
-    fn large_lattices_are_left_out() {
-        assert!(Neighbours::new(&Lattice::new(&[64, 64]).unwrap()).is_some());
-        assert!(Neighbours::new(&Lattice::new(&[128, 128]).unwrap()).is_none());
     }
 }

@@ -132,7 +132,8 @@ impl CurvatureFitter {
             self.neighbours.order(&change, diagonal);
             likelihood += self.neighbours.factorise((diagonal, stiffness.coupling), (1.0, 0.0), &mut self.factor);
             let stream = Stream::new(seed, 2, index as u64)?;
-            for (factor, power, sign) in [(&self.factor, &mut power, 1.0), (&plain, &mut power_without, -1.0)] {
+            let ways = [(&mut self.factor, &mut power, 1.0), (&mut plain, &mut power_without, -1.0)];
+            for (factor, power, sign) in ways {
                 stream.normals(Purpose::Diagnostic, 0, &mut noise);
                 moved.copy_from_slice(&noise);
                 factor.solve(&mut moved);

@@ -66,6 +66,32 @@ impl InstructionSet {
     }
 }
 
+/// Work on doubles that is compiled for every kind of register.
+pub(crate) trait Vectorised {
+    /// Does it; to be inlined always, or the registers are passed through memory.
+    ///
+    /// # Safety
+    /// The CPU has the features of `V`.
+    unsafe fn run<V: Vector<f64>>(self);
+
+    /// Does it with the registers of `set`.
+    fn run_on(self, set: InstructionSet)
+    where
+        Self: Sized,
+    {
+        match set {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the set was detected.
+            InstructionSet::Avx512 => unsafe { x86::work_avx512(self) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the set was detected.
+            InstructionSet::Avx2 => unsafe { x86::work_avx2(self) },
+            // SAFETY: needs no feature.
+            _ => unsafe { self.run::<Portable<f64>>() },
+        }
+    }
+}
+
 /// Eight values in an array: the portable register.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable<T>([T; 8]);

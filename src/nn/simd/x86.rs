@@ -1,8 +1,8 @@
 //! AVX2 and AVX-512 registers. The wrappers with `#[target_feature]` are the only entry points:
 //! the generic kernels are inlined into them, and compiled for the feature there.
 
-use super::Vector;
 use super::kernels::{ConvolutionCall, WeightGradientCall, convolve, weight_gradient};
+use super::{Vector, Vectorised};
 use std::arch::x86_64::*;
 
 macro_rules! register {
@@ -123,4 +123,16 @@ pub(super) unsafe fn run_avx512(body: impl FnOnce()) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn run_avx2(body: impl FnOnce()) {
     body();
+}
+
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn work_avx512(work: impl Vectorised) {
+    // SAFETY: the caller detected the feature.
+    unsafe { work.run::<__m512d>() }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn work_avx2(work: impl Vectorised) {
+    // SAFETY: the caller detected the features.
+    unsafe { work.run::<__m256d>() }
 }
