@@ -6,7 +6,8 @@ PARTs, all by default:
   overhead  evaluations at batch 64, one thread: stoq.Model.score against ONNX Runtime alone with IO binding, in turns; from
             Python, and from C (onnxruntime_peer.c) where ONNXRUNTIME_INCLUDE names the folder of onnxruntime_c_api.h
   exact     trains the network for --steps on 4x4 phi^4 (tiled to 8x8, the least extent that its strides allow), exports it,
-            and compares the averages of the kernels path and renoise, corrected by stoq, with closed forms
+            and compares the averages of the kernels path and renoise, corrected by stoq, with closed forms; --chains of
+            --updates each
 
 Needs torch, onnx, onnxscript, onnxruntime and libstoq (STOQ_LIBRARY); runs on one thread. Prints JSON at the end.
 """
@@ -202,7 +203,7 @@ def train(data, steps):
     return module.eval(), sum(losses[-200:]) / len(losses[-200:])
 
 
-def part_exact(folder, steps, updates, levels):
+def part_exact(folder, steps, updates, levels, chains, seed):
     kappa, layout = 0.21, stoq.Layout((4, 4))
     data = hmc(layout, kappa, 4096, 7)
     module, loss = train(data, steps)
@@ -214,20 +215,23 @@ def part_exact(folder, steps, updates, levels):
     result = {"steps": steps, "loss": loss, "kernels": {}}
     for kernel, named in [("PATH", {"levels": levels, "pool": 64}), ("RENOISE", {"levels": levels, "renoise_time": 0.5})]:
         action = stoq.Action.phi4(layout, kappa, 0.022)
-        chain = stoq.Chain(layout, action=action, model=model, kernel=stoq.Kernel[kernel], seed=5, **named)
-        phi, series = data[0].copy(), []
-        for update in range(updates):
-            chain.step(phi)
-            m = phi.mean()
-            series.append([abs(m), m * m, m**4, (phi * phi).mean()])
-        series = np.array(series[updates // 20 :])
+        series, accepted = [], 0
+        for chain_seed in range(seed, seed + chains):
+            chain = stoq.Chain(layout, action=action, model=model, kernel=stoq.Kernel[kernel], seed=chain_seed, **named)
+            phi = data[0].copy()
+            for update in range(updates):
+                chain.step(phi)
+                m = phi.mean()
+                if update >= updates // 20:
+                    series.append([abs(m), m * m, m**4, (phi * phi).mean()])
+            accepted += chain.statistics.accepted
+        series = np.array(series)
         # Errors from 64 blocks, each many autocorrelation times long.
         blocks = series[: len(series) // 64 * 64].reshape(64, -1, 4).mean(axis=1)
         mean, error = series.mean(axis=0), blocks.std(axis=0, ddof=1) / 8
         names = ["abs_mag", "mag2", "mag4", "phi2"]
-        statistics = chain.statistics
         result["kernels"][kernel.lower()] = {
-            "acceptance": statistics.accepted / statistics.steps,
+            "acceptance": accepted / (chains * updates),
             "z": {name: round((m - exact[name]) / e, 2) for name, m, e in zip(names, mean, error)},
             "relative_error": {name: round(e / m, 5) for name, m, e in zip(names, mean, error)},
         }
@@ -241,12 +245,14 @@ def main():
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--levels", type=int, default=10)
     parser.add_argument("--updates", type=int, default=8000)
+    parser.add_argument("--chains", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=5)
     given = parser.parse_args()
     torch.set_num_threads(1)
     given.folder.mkdir(parents=True, exist_ok=True)
     results = {}
     for part in given.parts:
-        arguments = (given.steps, given.updates, given.levels) if part == "exact" else ()
+        arguments = (given.steps, given.updates, given.levels, given.chains, given.seed) if part == "exact" else ()
         results[part] = globals()[f"part_{part}"](given.folder, *arguments)
         print(part, json.dumps(results[part]), flush=True)
     print(json.dumps(results, indent=1))
