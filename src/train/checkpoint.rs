@@ -8,7 +8,7 @@ use super::trainer::{Best, Trainer};
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"STOQTRN\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const CHECKSUM: usize = 4;
 
 #[derive(Default)]

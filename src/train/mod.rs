@@ -12,6 +12,7 @@ mod in_situ;
 mod measure;
 mod optimizer;
 mod options;
+mod orthogonal;
 mod point;
 mod published;
 mod range;

@@ -1,5 +1,12 @@
-//! Adam (Kingma, Ba, arXiv:1412.6980, algorithm 1), a cosine rate with warm-up, gradient clipping
-//! and the exponential moving average of the weights.
+//! Adam (Kingma, Ba, arXiv:1412.6980, algorithm 1), for the matrices of hidden layers orthogonalised steps (Jordan et al., Muon,
+//! 2024), a cosine rate with warm-up, gradient clipping and the exponential moving average of the weights.
+
+use super::orthogonal::Orthogonaliser;
+use std::ops::Range;
+
+/// Root mean square of the entries of an orthogonalised step, in units of the rate (Liu et al., arXiv:2502.16982, eq. 4): that of
+/// a usual step of Adam, so that one rate serves both.
+const ORTHOGONAL_STEP: f64 = 0.2;
 
 /// Options of the optimiser.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -10,7 +17,8 @@ pub struct AdamOptions {
     pub warm_up: u64,
     /// Decay of the mean of the gradient.
     pub beta1: f64,
-    /// Decay of the mean of its square.
+    /// Decay of the mean of its square. A long memory does not follow a gradient that grows: with 0.999 four of five trainings of
+    /// phi^4 on 16x16 at the largest rate had gradients of 10^5 times their usual norm, with 0.99 none.
     pub beta2: f64,
     /// Largest norm of the gradient, in units of its running mean: a rare long gradient would otherwise
     /// throw the weights out of a narrow valley, from which a small rate does not bring them back.
@@ -21,7 +29,7 @@ pub struct AdamOptions {
 
 impl Default for AdamOptions {
     fn default() -> Self {
-        AdamOptions { rate: 2.5e-3, warm_up: 500, beta1: 0.9, beta2: 0.999, clip: 2.0, average: 0.9995 }
+        AdamOptions { rate: 2.5e-3, warm_up: 500, beta1: 0.9, beta2: 0.99, clip: 2.0, average: 0.9995 }
     }
 }
 
@@ -36,7 +44,19 @@ pub struct Adam {
     weights: Vec<f32>,
     average: Vec<f32>,
     first: Vec<f32>,
+    /// Of no use in a matrix.
     second: Vec<f32>,
+    parts: Vec<Part>,
+    room: Orthogonaliser,
+    direction: Vec<f32>,
+}
+
+/// Weights that are moved together.
+#[derive(Clone, Debug)]
+struct Part {
+    range: Range<usize>,
+    /// Of a matrix, whose steps are orthogonalised, row by row.
+    columns: Option<usize>,
 }
 
 /// What an optimiser carries from step to step.
@@ -65,7 +85,11 @@ impl Adam {
     /// Starts from `weights`, for `total` steps.
     pub fn new(weights: Vec<f32>, total: u64, options: AdamOptions) -> Self {
         let zero = vec![0.0; weights.len()];
+        let parts = vec![Part { range: 0..weights.len(), columns: None }];
         Adam {
+            parts,
+            room: Orthogonaliser::default(),
+            direction: vec![],
             options,
             total,
             step: 0,
@@ -75,6 +99,19 @@ impl Adam {
             first: zero.clone(),
             second: zero,
         }
+    }
+
+    /// Orthogonalises the steps of `matrices`: ranges of the weights in ascending order, with the number of columns.
+    pub fn with_matrices(mut self, matrices: impl IntoIterator<Item = (Range<usize>, usize)>) -> Self {
+        self.parts.clear();
+        let mut end = 0;
+        for (range, columns) in matrices {
+            self.parts.push(Part { range: end..range.start, columns: None });
+            end = range.end;
+            self.parts.push(Part { range, columns: Some(columns) });
+        }
+        self.parts.push(Part { range: end..self.weights.len(), columns: None });
+        self
     }
 
     /// Weights at which to take the gradient.
@@ -120,12 +157,30 @@ impl Adam {
         let (b1, b2, epsilon) = (options.beta1 as f32, options.beta2 as f32, (1e-8 * unbias2) as f32);
         // A short memory at first, so that the random start is forgotten.
         let memory = options.average.min(self.step as f64 / (self.step as f64 + 9.0)) as f32;
-        let state = self.first.iter_mut().zip(&mut self.second).zip(&mut self.average);
-        for ((weight, &g), ((m, v), average)) in self.weights.iter_mut().zip(gradient).zip(state) {
-            let g = g * clip;
-            *m = b1 * *m + (1.0 - b1) * g;
-            *v = b2 * *v + (1.0 - b2) * g * g;
-            *weight -= scale * *m / (v.sqrt() + epsilon);
+        for (m, &g) in self.first.iter_mut().zip(gradient) {
+            *m = b1 * *m + (1.0 - b1) * (g * clip);
+        }
+        for Part { range, columns } in &self.parts {
+            let (weights, gradient) = (&mut self.weights[range.clone()], &gradient[range.clone()]);
+            let first = &self.first[range.clone()];
+            let Some(columns) = *columns else {
+                let state = first.iter().zip(&mut self.second[range.clone()]);
+                for ((weight, &g), (m, v)) in weights.iter_mut().zip(gradient).zip(state) {
+                    let g = g * clip;
+                    *v = b2 * *v + (1.0 - b2) * g * g;
+                    *weight -= scale * m / (v.sqrt() + epsilon);
+                }
+                continue;
+            };
+            // As Nesterov, looking ahead.
+            self.direction.clear();
+            self.direction.extend(first.iter().zip(gradient).map(|(m, g)| b1 * m + (1.0 - b1) * (g * clip)));
+            self.room.apply(&mut self.direction, columns);
+            let longer = columns.max(weights.len() / columns) as f64;
+            let length = (rate * ORTHOGONAL_STEP * longer.sqrt()) as f32;
+            weights.iter_mut().zip(&self.direction).for_each(|(weight, step)| *weight -= length * step);
+        }
+        for (average, weight) in self.average.iter_mut().zip(&self.weights) {
             *average = memory * *average + (1.0 - memory) * *weight;
         }
         norm
@@ -148,6 +203,28 @@ mod tests {
         }
         assert!((adam.average()[0] - 0.5).abs() < 1e-3 && (adam.average()[1] + 0.25).abs() < 1e-3);
         assert!(adam.rate() < 1e-9, "the cosine ends at zero");
+    }
+
+    /// A matrix takes steps of one root mean square whatever its gradient, the weights around it those of Adam.
+    #[test]
+    fn matrices_take_orthogonalised_steps() {
+        let options = AdamOptions { warm_up: 1, clip: f64::INFINITY, ..AdamOptions::default() };
+        let gradient = [1e-3, 2.0, 0.0, 0.0, 0.5, 0.0, 0.0, 7.0, -1.0];
+        let mut with = Adam::new(vec![0.0; 9], 100, options).with_matrices([(1..7, 2)]);
+        let mut without = Adam::new(vec![0.0; 9], 100, options);
+        with.update(&gradient);
+        without.update(&gradient);
+        for index in [0, 7, 8] {
+            assert_eq!(with.weights()[index], without.weights()[index]);
+        }
+        // Three rows of two with the singular values 2 and 0.5 along the axes.
+        for (index, &step) in with.weights().iter().enumerate().take(7).skip(1) {
+            let relative = -step / (2.5e-3 * 0.2 * 3f32.sqrt());
+            match index {
+                1 | 4 => assert!((0.6..1.3).contains(&relative), "{relative}"),
+                _ => assert_eq!(step, 0.0),
+            }
+        }
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Trainer {
         let (data_variance, magnetisation) = range::scales(&points, told);
         Ok(Trainer {
             chunks: (0..CHUNKS.min(options.batch)).map(|_| chunk()).collect(),
-            adam: Adam::new(weights, options.steps, options.adam),
+            adam: Adam::new(weights, options.steps, options.adam).with_matrices(network.hidden_matrices()),
             adjoint: network.adjoint(),
             data_variance,
             magnetisation,

@@ -199,6 +199,17 @@ impl UNet {
         &self.layout
     }
 
+    /// The convolutions between the first and the last, as matrices from all that an output sums to the outputs: places in the
+    /// flat vector, ascending, and columns.
+    pub fn hidden_matrices(&self) -> Vec<(Range<usize>, usize)> {
+        let outer = [self.input.weights.start, self.output.weights.start];
+        let entries = self.layout.entries().iter().filter(|entry| entry.shape.len() == 3);
+        entries
+            .map(|entry| (entry.range(), entry.shape[2]))
+            .filter(|(range, _)| !outer.contains(&range.start))
+            .collect()
+    }
+
     /// The time embedding.
     pub fn embedding(&self) -> &Embedding {
         &self.embedding
