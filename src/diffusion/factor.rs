@@ -6,7 +6,7 @@
 
 use super::LogProduct;
 use super::dissection::{Dissection, Front, LANES};
-use crate::nn::simd::{InstructionSet, Real, Vector, Vectorised};
+use crate::nn::simd::{InstructionSet, Vector, Vectorised};
 use std::sync::Arc;
 
 /// Columns that are taken off the others together.
@@ -47,15 +47,12 @@ impl Factor {
 
     /// x -> L^-T x, both in the order of the places.
     pub fn solve_transposed(&mut self, x: &mut [f64]) {
-        f64::vectorised(InstructionSet::best(), || self.backward(x));
+        Solution { factor: self, forward: false, x }.run_on(InstructionSet::best());
     }
 
     /// x -> (L L^T)^-1 x.
     pub fn solve(&mut self, x: &mut [f64]) {
-        f64::vectorised(InstructionSet::best(), || {
-            self.forward(x);
-            self.backward(x);
-        });
+        Solution { factor: self, forward: true, x }.run_on(InstructionSet::best());
     }
 
     #[inline(always)]
@@ -110,7 +107,7 @@ impl Factor {
                 *left -= 1;
             }
             let columns = &self.numbers[front.columns..front.columns + front.stride * own];
-            f64::vectorised(InstructionSet::best(), || invert(columns, (front.stride, size), &mut inverse));
+            invert(columns, (front.stride, size), &mut inverse);
             (0..own).for_each(|j| diagonal[front.first + j] = inverse[j * size + j]);
             above.push((front, inverse, front.children));
             while above.last().is_some_and(|&(_, _, left)| left == 0) {
@@ -129,7 +126,7 @@ struct Elimination<'a> {
 
 impl Vectorised for Elimination<'_> {
     #[inline(always)]
-    unsafe fn run<V: Vector<f64>>(self) {
+    unsafe fn run<Single: Vector<f32>, V: Vector<f64>>(self) {
         let Factor { dissection, numbers, waiting, .. } = self.factor;
         let fronts = &dissection.fronts;
         // Where the changes of the fronts that were not handed on begin.
@@ -155,6 +152,23 @@ impl Vectorised for Elimination<'_> {
             end = start + front.handed();
             open.push((number, start));
         }
+    }
+}
+
+/// A solution on its way backward, or forward and backward.
+struct Solution<'a> {
+    factor: &'a mut Factor,
+    forward: bool,
+    x: &'a mut [f64],
+}
+
+impl Vectorised for Solution<'_> {
+    #[inline(always)]
+    unsafe fn run<Single: Vector<f32>, Double: Vector<f64>>(self) {
+        if self.forward {
+            self.factor.forward(self.x);
+        }
+        self.factor.backward(self.x);
     }
 }
 
@@ -256,7 +270,6 @@ unsafe fn take_off<V: Vector<f64>, const N: usize>(
 }
 
 /// The inverse on own sites from the one on the rows: its columns from the last own one to the first.
-#[inline(always)]
 fn invert(columns: &[f64], (stride, size): (usize, usize), inverse: &mut [f64]) {
     for (j, column) in columns.chunks_exact(stride).enumerate().rev() {
         let (root, below) = (column[j], &column[j + 1..size]);

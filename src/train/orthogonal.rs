@@ -1,21 +1,32 @@
-//! The orthogonal matrix next to a matrix, nearly: U V^T for U S V^T, by Newton-Schulz iterations (Bjorck and Bowie 1971) with the
-//! coefficients of Jordan (Muon, 2024), which bring every singular value into 0.65 to 1.25 in five products.
+//! The orthogonal matrix next to a matrix, nearly: U V^T for U S V^T, by Newton-Schulz iterations (Bjorck and Bowie 1971)
+//!
+//!   X -> X P,   P = a + b G + c G^2,   G = X^T X,
+//!
+//! with the coefficients of Jordan (Muon, 2024), which bring every singular value into 0.65 to 1.25 in five steps. All P are
+//! polynomials of the first G, so the product of them is found in the smaller dimension alone: G -> G P^2.
 
-use crate::nn::simd::{InstructionSet, Real};
+use crate::nn::simd::{InstructionSet, Vector, Vectorised};
 
-/// X (a + b X^T X + c (X^T X)^2).
+/// a, b and c.
 const COEFFICIENTS: [f32; 3] = [3.4445, -4.775, 2.0315];
 const ITERATIONS: usize = 5;
+/// Rows of a product that are summed together.
+const TILE: usize = 4;
+/// Numbers of the widest register: rows are as long as some of them.
+const LANES: usize = 16;
 
-/// Room for the iterations.
+/// Room for the iterations: matrices row by row, rows filled up with zeros to whole registers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Orthogonaliser {
-    /// The matrix with not more columns than rows, row by row, and its successor.
+    /// The matrix, with not more columns than rows.
     matrix: Vec<f32>,
-    next: Vec<f32>,
-    /// X^T X and the polynomial of it.
+    /// G, P, the product of all P, and two more of their size.
     gram: Vec<f32>,
-    polynomial: Vec<f32>,
+    factor: Vec<f32>,
+    product: Vec<f32>,
+    square: Vec<f32>,
+    next: Vec<f32>,
+    result: Vec<f32>,
 }
 
 impl Orthogonaliser {
@@ -24,54 +35,101 @@ impl Orthogonaliser {
         let rows = matrix.len() / columns.max(1);
         let square: f64 = matrix.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
         let scale = (1.0 / square.sqrt().max(1e-30)) as f32;
-        let (wide, narrow) = (columns > rows, rows.min(columns));
+        let (long, narrow) = (rows.max(columns), rows.min(columns));
+        // Where the number of a row and column of the longer form stands in `matrix`.
+        let place =
+            |row: usize, column: usize| if columns > rows { column * columns + row } else { row * columns + column };
+        let stride = narrow.next_multiple_of(LANES);
         self.matrix.clear();
-        match wide {
-            true => self.matrix.extend(transposed(matrix, columns).map(|x| scale * x)),
-            false => self.matrix.extend(matrix.iter().map(|x| scale * x)),
+        self.matrix.resize(long * stride, 0.0);
+        for (row, out) in self.matrix.chunks_exact_mut(stride).enumerate() {
+            (0..narrow).for_each(|column| out[column] = scale * matrix[place(row, column)]);
         }
-        self.next.resize(matrix.len(), 0.0);
-        self.gram.resize(narrow * narrow, 0.0);
-        self.polynomial.resize(narrow * narrow, 0.0);
-        f32::vectorised(InstructionSet::best(), || (0..ITERATIONS).for_each(|_| self.iterate(narrow)));
-        match wide {
-            true => matrix.iter_mut().zip(transposed(&self.matrix, rows)).for_each(|(out, x)| *out = x),
-            false => matrix.copy_from_slice(&self.matrix),
+        for small in [&mut self.gram, &mut self.factor, &mut self.product, &mut self.square, &mut self.next] {
+            small.clear();
+            small.resize(narrow * stride, 0.0);
+        }
+        self.result.resize(long * stride, 0.0);
+        Iterations { room: self, narrow, stride }.run_on(InstructionSet::best());
+        for (row, found) in self.result.chunks_exact(stride).enumerate() {
+            (0..narrow).for_each(|column| matrix[place(row, column)] = found[column]);
         }
     }
+}
 
+struct Iterations<'a> {
+    room: &'a mut Orthogonaliser,
+    narrow: usize,
+    stride: usize,
+}
+
+impl Vectorised for Iterations<'_> {
     #[inline(always)]
-    fn iterate(&mut self, columns: usize) {
+    unsafe fn run<V: Vector<f32>, Double: Vector<f64>>(self) {
+        let Iterations { room, narrow, stride } = self;
+        let Orthogonaliser { matrix, gram, factor, product, square, next, result } = room;
         let [a, b, c] = COEFFICIENTS;
-        self.gram.fill(0.0);
-        for row in self.matrix.chunks_exact(columns) {
-            for (&factor, out) in row.iter().zip(self.gram.chunks_exact_mut(columns)) {
-                add_multiple(factor, row, out);
+        // SAFETY: the caller has the features of `V`.
+        unsafe {
+            multiply::<V>(matrix, (1, stride), matrix, stride, gram);
+            for iteration in 0..ITERATIONS {
+                multiply::<V>(gram, (stride, 1), gram, stride, square);
+                factor.iter_mut().zip(gram.iter().zip(square.iter())).for_each(|(p, (g, g2))| *p = b * g + c * g2);
+                (0..narrow).for_each(|i| factor[i * stride + i] += a);
+                match iteration {
+                    0 => product.copy_from_slice(factor),
+                    _ => {
+                        multiply::<V>(product, (stride, 1), factor, stride, next);
+                        std::mem::swap(product, next);
+                    }
+                }
+                if iteration + 1 < ITERATIONS {
+                    multiply::<V>(gram, (stride, 1), factor, stride, next);
+                    multiply::<V>(next, (stride, 1), factor, stride, gram);
+                }
             }
+            multiply::<V>(matrix, (stride, 1), product, stride, result);
         }
-        for (out, row) in self.polynomial.chunks_exact_mut(columns).zip(self.gram.chunks_exact(columns)) {
-            out.iter_mut().zip(row).for_each(|(out, x)| *out = b * x);
-            for (&factor, row) in row.iter().zip(self.gram.chunks_exact(columns)) {
-                add_multiple(c * factor, row, out);
-            }
-        }
-        for (out, row) in self.next.chunks_exact_mut(columns).zip(self.matrix.chunks_exact(columns)) {
-            out.iter_mut().zip(row).for_each(|(out, x)| *out = a * x);
-            for (&factor, row) in row.iter().zip(self.polynomial.chunks_exact(columns)) {
-                add_multiple(factor, row, out);
-            }
-        }
-        std::mem::swap(&mut self.matrix, &mut self.next);
     }
 }
 
+/// out_ij = sum_k left_ik right_kj, the numbers of `left` at i and k times the two steps.
+///
+/// # Safety
+/// The CPU has the features of `V`.
 #[inline(always)]
-fn add_multiple(factor: f32, row: &[f32], out: &mut [f32]) {
-    out.iter_mut().zip(row).for_each(|(out, &x)| *out = Real::mul_add(factor, x, *out));
-}
-
-fn transposed(matrix: &[f32], columns: usize) -> impl Iterator<Item = f32> + '_ {
-    (0..columns).flat_map(move |column| matrix.iter().skip(column).step_by(columns).copied())
+unsafe fn multiply<V: Vector<f32>>(
+    left: &[f32],
+    (of_row, of_sum): (usize, usize),
+    right: &[f32],
+    stride: usize,
+    out: &mut [f32],
+) {
+    let rows = out.len() / stride;
+    // A product with a transposed matrix sums over all its rows, another one over as many as there are columns.
+    let terms = if of_row == 1 { left.len() / of_sum } else { right.len() / stride };
+    let mut row = 0;
+    while row < rows {
+        let tile = TILE.min(rows - row);
+        let numbers =
+            |k: usize| -> [f32; TILE] { std::array::from_fn(|i| left[(row + i.min(tile - 1)) * of_row + k * of_sum]) };
+        for column in (0..stride).step_by(V::LANES) {
+            // SAFETY: `right` and `out` have whole registers from every column of `step_by` on, within their rows.
+            unsafe {
+                let mut sums = [V::splat(0.0); TILE];
+                for k in 0..terms {
+                    let from = V::load(right[k * stride + column..][..V::LANES].as_ptr());
+                    for (sum, number) in sums.iter_mut().zip(numbers(k)) {
+                        *sum = sum.mul_add(V::splat(number), from);
+                    }
+                }
+                for (i, sum) in sums.into_iter().enumerate().take(tile) {
+                    sum.store(out[(row + i) * stride + column..][..V::LANES].as_mut_ptr());
+                }
+            }
+        }
+        row += tile;
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +141,10 @@ mod tests {
         let mut values = vec![0.0; count];
         Stream::new(3, 0, 0).unwrap().normals(Purpose::Diagnostic, 0, &mut values);
         values.into_iter().map(|x| x as f32).collect()
+    }
+
+    fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
+        (0..columns).flat_map(|column| matrix.iter().skip(column).step_by(columns).copied()).collect()
     }
 
     /// Diagonal matrices keep their axes, and singular values over two decades become nearly 1.
@@ -106,11 +168,11 @@ mod tests {
     fn columns_become_nearly_orthonormal_and_transposes_agree() {
         let (rows, columns) = (40, 6);
         let given = random(rows * columns);
-        let (mut tall, mut wide): (Vec<f32>, Vec<f32>) = (given.clone(), transposed(&given, columns).collect());
+        let (mut tall, mut wide): (Vec<f32>, Vec<f32>) = (given.clone(), transposed(&given, columns));
         let mut room = Orthogonaliser::default();
         room.apply(&mut tall, columns);
         room.apply(&mut wide, rows);
-        let back: Vec<f32> = transposed(&wide, rows).collect();
+        let back = transposed(&wide, rows);
         assert_eq!(tall, back);
         for i in 0..columns {
             for j in 0..columns {

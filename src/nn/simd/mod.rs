@@ -66,13 +66,14 @@ impl InstructionSet {
     }
 }
 
-/// Work on doubles that is compiled for every kind of register.
+/// Work that is compiled for every kind of register. Unlike a closure in [`Real::vectorised`], which the compiler need not inline
+/// when it is long, it cannot end up without them.
 pub(crate) trait Vectorised {
-    /// Does it; to be inlined always, or the registers are passed through memory.
+    /// Does it; to be inlined always.
     ///
     /// # Safety
-    /// The CPU has the features of `V`.
-    unsafe fn run<V: Vector<f64>>(self);
+    /// The CPU has the features of `Single` and `Double`.
+    unsafe fn run<Single: Vector<f32>, Double: Vector<f64>>(self);
 
     /// Does it with the registers of `set`.
     fn run_on(self, set: InstructionSet)
@@ -87,7 +88,7 @@ pub(crate) trait Vectorised {
             // SAFETY: the set was detected.
             InstructionSet::Avx2 => unsafe { x86::work_avx2(self) },
             // SAFETY: needs no feature.
-            _ => unsafe { self.run::<Portable<f64>>() },
+            _ => unsafe { self.run::<Portable<f32>, Portable<f64>>() },
         }
     }
 }

@@ -128,11 +128,11 @@ pub(super) unsafe fn run_avx2(body: impl FnOnce()) {
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn work_avx512(work: impl Vectorised) {
     // SAFETY: the caller detected the feature.
-    unsafe { work.run::<__m512d>() }
+    unsafe { work.run::<__m512, __m512d>() }
 }
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn work_avx2(work: impl Vectorised) {
     // SAFETY: the caller detected the features.
-    unsafe { work.run::<__m256d>() }
+    unsafe { work.run::<__m256, __m256d>() }
 }
