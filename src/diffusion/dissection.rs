@@ -26,8 +26,11 @@ pub(super) struct Front {
     pub rows: Vec<u32>,
     /// Where those are in the front that this one is handed on to: its own sites first, then its rows.
     pub in_parent: Vec<u32>,
-    /// Fronts that were handed on to this one: the last so many that were not handed on before.
-    pub children: usize,
+    /// Fronts that are handed on to this one.
+    pub children: Vec<usize>,
+    /// Among the numbers that wait, where those that it hands on are made, behind those of its children, and where they wait.
+    pub made: usize,
+    pub waits: usize,
     /// Where its columns begin among the numbers of a factor.
     pub columns: usize,
     /// From one of them to the next: its size, and room for whole registers.
@@ -110,7 +113,7 @@ impl Dissection {
 
     /// Finds the rows of every front.
     fn couple(&mut self, cuts: Vec<Cut>, neighbours: impl Fn(usize) -> Vec<usize>) -> Option<()> {
-        let (mut first, mut work, mut waiting) = (0, 0, 0);
+        let (mut first, mut work, mut end) = (0, 0, 0);
         // Fronts that have not been handed on.
         let mut open: Vec<usize> = vec![];
         for (number, (sites, children)) in cuts.into_iter().enumerate() {
@@ -128,15 +131,15 @@ impl Dissection {
                     Some(_) => (own + rows.partition_point(|&row| row < place)) as u32,
                 };
                 let of_child = &mut self.fronts[child];
-                waiting -= of_child.handed();
                 of_child.in_parent = of_child.rows.iter().map(position).collect();
             }
             let stride = whole(own + whole(rows.len()));
-            let front = Front { first, own, rows, in_parent: vec![], children, columns: self.numbers, stride };
-            // All that the children left waits until this front is done.
-            let given: usize = handed.iter().map(|&child| self.fronts[child].handed()).sum();
-            self.waiting = self.waiting.max(waiting + given + front.handed());
-            waiting += front.handed();
+            let waits = handed.first().map_or(end, |&child| self.fronts[child].waits);
+            let columns = self.numbers;
+            let front =
+                Front { first, own, rows, in_parent: vec![], children: handed, made: end, waits, columns, stride };
+            self.waiting = self.waiting.max(end + front.handed());
+            end = waits + front.handed();
             self.numbers += stride * own;
             work += (front.size().pow(3) - front.rows.len().pow(3)) / 6;
             if work > MOST_WORK {
@@ -206,7 +209,7 @@ mod tests {
             let mut places = found.place.clone();
             places.sort_unstable();
             assert!(places.iter().enumerate().all(|(index, &place)| index == place as usize), "{extents:?}");
-            let handed: usize = found.fronts.iter().map(|front| front.children).sum();
+            let handed: usize = found.fronts.iter().map(|front| front.children.len()).sum();
             assert_eq!(handed, found.fronts.len() - 1, "{extents:?}");
             assert!(found.fronts.last().unwrap().rows.is_empty());
         }

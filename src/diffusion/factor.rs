@@ -109,7 +109,7 @@ impl Factor {
             let columns = &self.numbers[front.columns..front.columns + front.stride * own];
             invert(columns, (front.stride, size), &mut inverse);
             (0..own).for_each(|j| diagonal[front.first + j] = inverse[j * size + j]);
-            above.push((front, inverse, front.children));
+            above.push((front, inverse, front.children.len()));
             while above.last().is_some_and(|&(_, _, left)| left == 0) {
                 above.pop();
             }
@@ -129,28 +129,20 @@ impl Vectorised for Elimination<'_> {
     unsafe fn run<Single: Vector<f32>, V: Vector<f64>>(self) {
         let Factor { dissection, numbers, waiting, .. } = self.factor;
         let fronts = &dissection.fronts;
-        // Where the changes of the fronts that were not handed on begin.
-        let mut open: Vec<(usize, usize)> = Vec::with_capacity(fronts.len());
-        let mut end = 0;
-        for (number, front) in fronts.iter().enumerate() {
+        for front in fronts {
             let columns = &mut numbers[front.columns..front.columns + front.stride * front.own];
-            let (waiting_before, changes) = waiting.split_at_mut(end);
+            let (before, changes) = waiting.split_at_mut(front.made);
             let changes = &mut changes[..front.handed()];
             changes.fill(0.0);
-            let handed = open.len() - front.children;
-            for &(child, start) in &open[handed..] {
-                take_over(front, &fronts[child], &waiting_before[start..], columns, changes);
+            for child in front.children.iter().map(|&child| &fronts[child]) {
+                take_over(front, child, &before[child.waits..], columns, changes);
             }
             // SAFETY: forwarded from the caller.
             unsafe {
                 eliminate_own::<V>(columns, front.stride, self.product);
                 eliminate_rows::<V>(columns, front, changes);
             }
-            let start = open.get(handed).map_or(end, |&(_, start)| start);
-            open.truncate(handed);
-            waiting.copy_within(end..end + front.handed(), start);
-            end = start + front.handed();
-            open.push((number, start));
+            waiting.copy_within(front.made..front.made + front.handed(), front.waits);
         }
     }
 }

@@ -6,7 +6,7 @@
 //!   M = O (b + w^2 G^-1) O,   O_p = S_p / N_p^(1/2),   N_p = b + w^2 E[(G^-1)_pp],
 //!
 //! O diagonal in momentum space: without dh it is S^2, mode by mode and exactly, however well K fits. As
-//! b + w^2 G^-1 = H G^-1 with H = b G + w^2, which commutes with G, two factors within a band give the density.
+//! b + w^2 G^-1 = H G^-1 with H = b G + w^2, which commutes with G, two sparse factors give the density.
 
 use super::two_peaks::Offsets;
 use crate::diffusion::{Factor, Neighbours, Response, Stiffness, Transition};
