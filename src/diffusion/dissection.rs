@@ -48,6 +48,14 @@ impl Front {
         self.own + self.rows.len()
     }
 
+    /// Where a place is among its own sites and its rows.
+    pub fn position(&self, place: u32) -> usize {
+        match (place as usize).checked_sub(self.first + self.own) {
+            None => place as usize - self.first,
+            Some(_) => self.own + self.rows.partition_point(|&row| row < place),
+        }
+    }
+
     /// From one column of what it hands on to the next.
     pub fn row_stride(&self) -> usize {
         whole(self.rows.len())
@@ -84,9 +92,8 @@ struct Side {
 type Cut = (Vec<usize>, usize);
 
 impl Dissection {
-    /// Of `lattice`, for sites with the given `neighbours`; none where a factorisation would take longer than the networks that
-    /// it serves.
-    pub fn new(lattice: &Lattice, neighbours: impl Fn(usize) -> Vec<usize>) -> Option<Self> {
+    /// Of `lattice`; none where a factorisation would take longer than the networks that it serves.
+    pub fn new(lattice: &Lattice) -> Option<Self> {
         if lattice.sites() > MOST_SITES {
             return None;
         }
@@ -97,47 +104,42 @@ impl Dissection {
         let mut place = vec![0; lattice.sites()];
         cuts.iter().flat_map(|(sites, _)| sites).enumerate().for_each(|(at, &site)| place[site] = at as u32);
         let mut found = Dissection { fronts: vec![], place, numbers: 0, waiting: 0 };
-        found.couple(cuts, neighbours)?;
+        found.couple(cuts, lattice)?;
         Some(found)
     }
 
     /// Where a factor has the number of the places `row` >= `column`, neighbours or the same.
     pub fn index(&self, row: usize, column: usize) -> usize {
         let front = &self.fronts[self.fronts.partition_point(|front| front.first + front.own <= column)];
-        let within = match row.checked_sub(front.first + front.own) {
-            None => row - front.first,
-            Some(_) => front.own + front.rows.partition_point(|&place| (place as usize) < row),
-        };
+        let within = front.position(row as u32);
         front.columns + (column - front.first) * front.stride + within
     }
 
     /// Finds the rows of every front.
-    fn couple(&mut self, cuts: Vec<Cut>, neighbours: impl Fn(usize) -> Vec<usize>) -> Option<()> {
+    fn couple(&mut self, cuts: Vec<Cut>, lattice: &Lattice) -> Option<()> {
+        let (neighbours, directions) = (lattice.neighbours(), 2 * lattice.rank());
         let (mut first, mut work, mut end) = (0, 0, 0);
         // Fronts that have not been handed on.
         let mut open: Vec<usize> = vec![];
         for (number, (sites, children)) in cuts.into_iter().enumerate() {
             let own = sites.len();
             let handed = open.split_off(open.len() - children);
-            let next = sites.iter().flat_map(|&site| neighbours(site)).map(|site| self.place[site]);
+            let next = sites.iter().flat_map(|&site| &neighbours[site * directions..(site + 1) * directions]);
+            let next = next.map(|&site| self.place[site as usize]);
             let mut rows: Vec<u32> =
                 next.chain(handed.iter().flat_map(|&c| self.fronts[c].rows.iter().copied())).collect();
             rows.retain(|&place| place as usize >= first + own);
             rows.sort_unstable();
             rows.dedup();
-            for &child in &handed {
-                let position = |&place: &u32| match (place as usize).checked_sub(first + own) {
-                    None => place - first as u32,
-                    Some(_) => (own + rows.partition_point(|&row| row < place)) as u32,
-                };
-                let of_child = &mut self.fronts[child];
-                of_child.in_parent = of_child.rows.iter().map(position).collect();
-            }
             let stride = whole(own + whole(rows.len()));
             let waits = handed.first().map_or(end, |&child| self.fronts[child].waits);
             let columns = self.numbers;
             let front =
                 Front { first, own, rows, in_parent: vec![], children: handed, made: end, waits, columns, stride };
+            for &child in &front.children {
+                let in_parent = self.fronts[child].rows.iter().map(|&row| front.position(row) as u32).collect();
+                self.fronts[child].in_parent = in_parent;
+            }
             self.waiting = self.waiting.max(end + front.handed());
             end = waits + front.handed();
             self.numbers += stride * own;
@@ -198,8 +200,7 @@ mod tests {
     use super::*;
 
     fn of(extents: &[usize]) -> Option<Dissection> {
-        let lattice = Lattice::new(extents).unwrap();
-        Dissection::new(&lattice, |site| crate::diffusion::precision::neighbours(&lattice, site))
+        Dissection::new(&Lattice::new(extents).unwrap())
     }
 
     #[test]

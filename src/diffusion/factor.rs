@@ -2,7 +2,7 @@
 //! in a dense matrix, and what that does to its rows is handed on to the next.
 //!
 //! The arithmetic is written out in a fixed order and not left to a library, for a chain must have the same bits on all machines:
-//! every number is a fixed sequence of fused multiply-adds, whatever the width of the registers.
+//! every number is a fixed sequence of operations, whatever the width of the registers.
 
 use super::LogProduct;
 use super::dissection::{Dissection, Front, LANES};

@@ -26,20 +26,6 @@ struct Bond {
     index: usize,
 }
 
-/// The sites one step from `site`, forward and backward along every axis; on short axes some of them are the same.
-pub(super) fn neighbours(lattice: &Lattice, site: usize) -> Vec<usize> {
-    let x = lattice.coordinates(site);
-    let mut found = vec![];
-    for (axis, &extent) in lattice.extents().iter().enumerate() {
-        for step in [1, extent - 1] {
-            let mut next = x.clone();
-            next[axis] = (x[axis] + step) % extent;
-            found.push(lattice.index(&next));
-        }
-    }
-    found
-}
-
 /// The operator mass + coupling p^2-hat: the precision of the clean field where the curvature of the action is its mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stiffness {
@@ -76,17 +62,18 @@ impl Stiffness {
 impl Neighbours {
     /// The sites of `lattice`, or none where a factorisation would take longer than the networks that it serves.
     pub fn new(lattice: &Lattice) -> Option<Self> {
-        let dissection = Dissection::new(lattice, |site| neighbours(lattice, site))?;
+        let dissection = Dissection::new(lattice)?;
         let own = (0..lattice.sites()).map(|place| dissection.index(place, place)).collect();
-        let mut bonds = vec![];
-        for site in 0..lattice.sites() {
-            // One of the two directions.
-            for next in neighbours(lattice, site).into_iter().step_by(2) {
-                let (a, b) = (dissection.place[site], dissection.place[next]);
-                let (row, column) = (a.max(b), a.min(b));
-                bonds.push(Bond { row, column, index: dissection.index(row as usize, column as usize) });
-            }
-        }
+        let around = lattice.neighbours();
+        // Of the two directions of an axis the one ahead.
+        let ahead = around.chunks_exact(2 * lattice.rank()).map(|around| around.iter().step_by(2));
+        let pairs = dissection.place.iter().zip(ahead).flat_map(|(&a, ahead)| ahead.map(move |&site| (a, site)));
+        let bonds = pairs.map(|(a, site)| {
+            let b = dissection.place[site as usize];
+            let (row, column) = (a.max(b), a.min(b));
+            Bond { row, column, index: dissection.index(row as usize, column as usize) }
+        });
+        let bonds = bonds.collect();
         let momenta = crate::fourier::lattice_momenta(lattice);
         let axes = lattice.rank();
         Some(Neighbours { dissection: Arc::new(dissection), own, bonds, axes, momenta })

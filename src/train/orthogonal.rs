@@ -105,9 +105,7 @@ unsafe fn multiply<V: Vector<f32>>(
     stride: usize,
     out: &mut [f32],
 ) {
-    let rows = out.len() / stride;
-    // A product with a transposed matrix sums over all its rows, another one over as many as there are columns.
-    let terms = if of_row == 1 { left.len() / of_sum } else { right.len() / stride };
+    let (rows, terms) = (out.len() / stride, right.len() / stride);
     let mut row = 0;
     while row < rows {
         let tile = TILE.min(rows - row);
